@@ -1,0 +1,293 @@
+"""The compiler: rows of a query -> :class:`Blueprint`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from kgreg.blueprint.hierarchy import Hierarchy
+from kgreg.blueprint.model import DROPPED_COLUMNS, Blueprint, _some
+from kgreg.errors import BlueprintError
+from kgreg.store.protocol import GraphStore
+from kgreg.store.queries import run_named
+
+Cycles = Literal["error", "break"]
+
+
+@dataclass(frozen=True)
+class Guide:
+    """Which knowledge guides the network: three named queries and their parameters.
+
+    ``terms`` must return ``id, label``; ``hierarchy`` ``child, parent, relation``; ``annotations`` ``gene, term,
+    evidence``. ``parameters`` holds the values of all three; each query is given those it declares.
+    """
+
+    name: str
+    terms: str
+    hierarchy: str
+    annotations: str
+    parameters: Mapping[str, Any]
+
+
+#: Evidence codes left out unless asked for: ND says that nothing is known.
+NO_EVIDENCE = ("ND",)
+
+
+def go_guide(
+    namespace: str = "biological_process",
+    relations: Sequence[str] = ("is_a", "part_of"),
+    evidence_excluded: Sequence[str] = NO_EVIDENCE,
+) -> Guide:
+    """Return the guide for one namespace of the Gene Ontology."""
+    return Guide(
+        name=f"GO {namespace}",
+        terms="go_terms",
+        hierarchy="go_hierarchy",
+        annotations="go_annotations",
+        parameters={
+            "namespace": namespace,
+            "relations": list(relations),
+            "evidence_excluded": list(evidence_excluded),
+        },
+    )
+
+
+def reactome_guide(evidence_excluded: Sequence[str] = ()) -> Guide:
+    """Return the guide for the Reactome pathways."""
+    return Guide(
+        name="Reactome",
+        terms="reactome_terms",
+        hierarchy="reactome_hierarchy",
+        annotations="reactome_annotations",
+        parameters={"evidence_excluded": list(evidence_excluded)},
+    )
+
+
+def compile_guide(store: GraphStore, guide: Guide, features: pd.DataFrame, **options: Any) -> Blueprint:
+    """Compile the part of the store that ``guide`` selects into a visible network over ``features``.
+
+    Parameters
+    ----------
+    store
+        An open graph store.
+    guide
+        From :func:`go_guide`, :func:`reactome_guide` or made by hand.
+    features
+        Columns ``feature`` (name in the data), ``gene`` (node id) and ``label``; one row a gene, in input order.
+    options
+        As :func:`compile_hierarchy`.
+    """
+    from kgreg.store.queries import named_query
+
+    tables: dict[str, pd.DataFrame] = {}
+    cypher = []
+    for role in ("terms", "hierarchy", "annotations"):
+        query = named_query(getattr(guide, role))
+        parameters = {name: guide.parameters[name] for name in query.parameters}
+        tables[role] = run_named(store, query.name, **parameters).to_pandas()
+        cypher.append({"role": role, "query": query.name, "text": query.text, "parameters": parameters})
+    provenance = {
+        "guide": guide.name,
+        "store": str(store.location),
+        "sources": store.sources().to_pylist(),
+        "cypher": cypher,
+    }
+    return compile_hierarchy(
+        tables["hierarchy"],
+        tables["annotations"],
+        features,
+        labels=dict(zip(tables["terms"]["id"], tables["terms"]["label"], strict=True)),
+        source=guide.name,
+        provenance=provenance,
+        **options,
+    )
+
+
+def compile_hierarchy(
+    hierarchy: pd.DataFrame,
+    annotations: pd.DataFrame,
+    features: pd.DataFrame,
+    *,
+    labels: Mapping[str, str] | None = None,
+    min_genes: int = 1,
+    max_genes: int | None = None,
+    redundancy: float | None = 1.0,
+    max_depth: int | None = None,
+    root: str | None = None,
+    cycles: Cycles = "error",
+    width: int = 4,
+    width_fraction: float = 0.0,
+    task: str = "output",
+    source: str = "",
+    provenance: Mapping[str, Any] | None = None,
+) -> Blueprint:
+    """Compile a hierarchy of terms and its annotations into a visible network over the genes of the data.
+
+    The rules, in order: cycles are refused or broken; the part below ``root`` is taken; annotations are restricted
+    to ``features``; terms without a gene at or below them go; then terms deeper than ``max_depth`` links below a
+    root, smaller than ``min_genes`` and larger than ``max_genes`` (genes of the data at or below the term), and terms
+    whose only child covers ``redundancy`` of their genes (1: the same genes) are spliced out: their genes and
+    children pass to their parents. A gene stays attached to every term that annotates it directly, links may skip
+    levels, and there may be several roots. Whatever is left out is a row of ``Blueprint.dropped``.
+
+    Parameters
+    ----------
+    hierarchy
+        Columns ``child``, ``parent`` and, optionally, ``relation``.
+    annotations
+        Columns ``gene``, ``term`` and, optionally, ``evidence``.
+    features
+        Columns ``feature``, ``gene`` and, optionally, ``label``; one row a gene, in input order.
+    labels
+        Term id -> name; ids stand for themselves where absent.
+    width, width_fraction
+        Neurons a term, see :meth:`Blueprint.with_width`.
+
+    Raises
+    ------
+    BlueprintError
+        If there is a cycle and ``cycles="error"``, no gene of the data is annotated, ``root`` is unknown, or nothing
+        is left after pruning.
+    """
+    if features["gene"].duplicated().any():
+        twice = features.loc[features["gene"].duplicated(), "gene"]
+        raise BlueprintError(f"Several features are the same gene: {_some(twice)}.", "Keep one feature a gene.")
+    names = dict(labels or {})
+    used = pd.unique(
+        pd.concat([hierarchy["child"], hierarchy["parent"], annotations["term"]], ignore_index=True).astype(str)
+    )
+    work = Hierarchy({term: names.get(term, term) for term in [*names, *used]})
+    relation = hierarchy["relation"] if "relation" in hierarchy else pd.Series("child_of", index=hierarchy.index)
+    for child, parent, kind in zip(hierarchy["child"], hierarchy["parent"], relation, strict=True):
+        work.link(child, parent, kind)
+    evidence = annotations["evidence"] if "evidence" in annotations else pd.Series("", index=annotations.index)
+    wanted = set(features["gene"])
+    for gene, term, code in zip(annotations["gene"], annotations["term"], evidence, strict=True):
+        if gene in wanted:
+            work.genes[term].setdefault(gene, code)
+
+    if cycles == "break":
+        work.break_cycles()
+    work.topological()  # refuses a cycle before anything is cut away
+    if root is not None:
+        if root not in work.labels:
+            raise BlueprintError(f"The root '{root}' is not a term of the hierarchy.", "Check the id, with its prefix.")
+        work.keep_only(work.below(root), "root", f"not below {root}")
+    if not any(work.genes.values()):
+        raise BlueprintError(
+            f"None of the {len(wanted)} genes of the data is annotated to a term of {source or 'the hierarchy'}.",
+            "Check that gene symbols and species of data and knowledge agree.",
+        )
+    work.keep_only((t for t, g in work.closure().items() if g), "empty", "no gene of the data at or below it")
+    if max_depth is not None:
+        depth = work.depths()
+        work.splice_where("depth", lambda t: f"{depth[t]} links below a root" if depth[t] > max_depth else None)
+    size = {term: len(genes) for term, genes in work.closure().items()}
+    work.splice_where("min_genes", lambda t: f"{size[t]} genes" if size[t] < min_genes else None)
+    if max_genes is not None:
+        work.splice_where("max_genes", lambda t: f"{size[t]} genes" if size[t] > max_genes else None)
+    if redundancy is not None:
+        work.collapse(redundancy)
+    if not work.labels:
+        raise BlueprintError(
+            f"No term is left with min_genes={min_genes}, max_genes={max_genes}.", "Loosen the pruning."
+        )
+    options = {
+        "min_genes": min_genes,
+        "max_genes": max_genes,
+        "redundancy": redundancy,
+        "max_depth": max_depth,
+        "root": root,
+        "cycles": cycles,
+        "width": width,
+        "width_fraction": width_fraction,
+    }
+    record = dict(provenance or {})
+    record["compiled"] = [*record.get("compiled", []), options]
+    return _assemble(work, features, task, source, record).with_width(width, width_fraction)
+
+
+def _assemble(
+    work: Hierarchy, features: pd.DataFrame, task: str, source: str, provenance: Mapping[str, Any]
+) -> Blueprint:
+    """Turn the finished workbench into a blueprint."""
+    attached = {gene for term in work.labels for gene in work.genes[term]}
+    label_of = dict(zip(features["gene"], features["label" if "label" in features else "feature"], strict=True))
+    for gene in features["gene"]:
+        if gene not in attached:
+            work.drop("genes", "gene", gene, "no remaining term annotates it", label_of[gene])
+    kept = features[features["gene"].isin(attached)]
+    level = work.levels()
+    terms = sorted(work.labels, key=lambda term: (level[term], term))
+    nodes = pd.DataFrame(
+        {
+            "id": [*kept["gene"], *terms],
+            "kind": ["gene"] * len(kept) + ["term"] * len(terms),
+            "label": [*(label_of[gene] for gene in kept["gene"]), *(work.labels[term] for term in terms)],
+            "level": [0] * len(kept) + [level[term] for term in terms],
+            "width": 1,
+            "source": source,
+        }
+    )
+    position = {gene: i for i, gene in enumerate(kept["gene"])}
+    rows: list[tuple[str, str, str]] = []
+    for term in terms:
+        rows += [(g, term, work.genes[term][g]) for g in sorted(work.genes[term], key=position.__getitem__)]
+        rows += [(c, term, work.children[term][c]) for c in sorted(work.children[term])]
+    edges = pd.DataFrame(rows, columns=["source", "target", "relation"]).assign(weight=np.nan, sign=0, trainable=True)
+    inputs = pd.DataFrame({"feature": kept["feature"].to_numpy(), "modality": "rna", "node": kept["gene"].to_numpy()})
+    tops = [term for term in terms if not work.parents[term]]
+    return Blueprint(
+        nodes=nodes,
+        edges=edges,
+        inputs=inputs,
+        outputs=pd.DataFrame({"task": task, "node": tops}),
+        provenance=provenance,
+        dropped=pd.DataFrame(work.dropped, columns=list(DROPPED_COLUMNS)),
+    )
+
+
+def recompile(blueprint: Blueprint, features: Sequence[str] | None = None, **options: Any) -> Blueprint:
+    """Compile a blueprint once more, on fewer features or with other limits; widths and records are kept.
+
+    Every option that is not given is off (see :func:`compile_hierarchy`).
+
+    Raises
+    ------
+    BlueprintError
+        If a feature is not an input of the blueprint, or nothing is left.
+    """
+    genes = set(blueprint.genes["id"])
+    from_gene = blueprint.edges["source"].isin(genes)
+    terms = blueprint.edges[~from_gene].rename(columns={"source": "child", "target": "parent"})
+    links = blueprint.edges[from_gene].rename(
+        columns={"source": "gene", "target": "term", "relation": "evidence"}
+    )
+    table = blueprint.inputs.rename(columns={"node": "gene"}).assign(
+        label=lambda t: blueprint.nodes.set_index("id")["label"].reindex(t["gene"]).to_numpy()
+    )
+    if features is not None:
+        unknown = sorted(set(features) - set(table["feature"]))
+        if unknown:
+            raise BlueprintError(f"Not inputs of the blueprint: {_some(unknown)}.", "Name features of the data.")
+        table = table.set_index("feature", drop=False).loc[list(features)].reset_index(drop=True)
+    result = compile_hierarchy(
+        terms,
+        links,
+        table,
+        labels=dict(zip(blueprint.terms["id"], blueprint.terms["label"], strict=True)),
+        provenance=blueprint.provenance,
+        task=str(blueprint.outputs["task"].iloc[0]),
+        **{"redundancy": None, **options},
+    )
+    before = blueprint.nodes.set_index("id")
+    nodes = result.nodes.assign(
+        width=before["width"].reindex(result.nodes["id"]).to_numpy(),
+        source=before["source"].reindex(result.nodes["id"]).to_numpy(),
+    )
+    dropped = pd.concat([blueprint.dropped, result.dropped], ignore_index=True)
+    return replace(result, nodes=nodes, dropped=dropped)

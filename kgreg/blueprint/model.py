@@ -1,0 +1,231 @@
+"""The blueprint: a frozen, serialisable description of an architecture, free of torch and of any database."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kgreg.errors import BlueprintError
+
+NODE_COLUMNS = ("id", "kind", "label", "level", "width", "source")
+EDGE_COLUMNS = ("source", "target", "relation", "weight", "sign", "trainable")
+INPUT_COLUMNS = ("feature", "modality", "node")
+OUTPUT_COLUMNS = ("task", "node")
+DROPPED_COLUMNS = ("step", "kind", "id", "label", "reason")
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """What a network is made of, in the names it was selected with.
+
+    Attributes
+    ----------
+    nodes
+        One row a node: ``id``, ``kind`` (gene, term, ...), ``label``, ``level`` (0 for inputs; a node stands above
+        everything it reads), ``width`` (neurons), ``source`` (the knowledge it came from). Ordered by level.
+    edges
+        One row a connection, in the direction of the signal: ``source``, ``target``, ``relation``, ``weight``
+        (NaN: initialised at random), ``sign`` (+1, -1 or 0 for free), ``trainable``.
+    inputs
+        ``feature`` (its name in the data), ``modality``, ``node``; the order is the order of the input tensor.
+    outputs
+        ``task``, ``node``: which nodes a task is read from.
+    provenance
+        Source releases, the Cypher and its parameters, the options of the compiler. JSON values only.
+    dropped
+        What the compiler left out: ``step``, ``kind``, ``id``, ``label``, ``reason``.
+
+    Raises
+    ------
+    BlueprintError
+        If ids repeat, an edge names an unknown node, or a node would read one that does not stand below it.
+    """
+
+    nodes: pd.DataFrame
+    edges: pd.DataFrame
+    inputs: pd.DataFrame
+    outputs: pd.DataFrame
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    dropped: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(DROPPED_COLUMNS), dtype=str))
+
+    def __post_init__(self) -> None:
+        for name, columns in (
+            ("nodes", NODE_COLUMNS),
+            ("edges", EDGE_COLUMNS),
+            ("inputs", INPUT_COLUMNS),
+            ("outputs", OUTPUT_COLUMNS),
+            ("dropped", DROPPED_COLUMNS),
+        ):
+            table: pd.DataFrame = getattr(self, name)
+            missing = [column for column in columns if column not in table.columns]
+            if missing:
+                raise BlueprintError(f"The table '{name}' of a blueprint lacks the columns {missing}.")
+            object.__setattr__(self, name, table[list(columns)].reset_index(drop=True))
+        self._validate()
+
+    def _validate(self) -> None:
+        ids = pd.Index(self.nodes["id"])
+        if not ids.is_unique:
+            raise BlueprintError(f"Nodes appear twice: {_some(ids[ids.duplicated()])}.", "Give every node one row.")
+        for table, column in (("edges", "source"), ("edges", "target"), ("inputs", "node"), ("outputs", "node")):
+            values = pd.Index(getattr(self, table)[column])
+            unknown = values[~values.isin(ids)]
+            if len(unknown):
+                raise BlueprintError(f"The table '{table}' names unknown nodes: {_some(unknown)}.")
+        if self.edges.duplicated(["source", "target"]).any():
+            twice = self.edges[self.edges.duplicated(["source", "target"])]
+            pairs = (twice["source"] + " -> " + twice["target"]).tolist()
+            raise BlueprintError(f"Edges appear twice: {_some(pairs)}.", "Give every pair of nodes one edge.")
+        if self.inputs.duplicated(["feature", "modality"]).any():
+            raise BlueprintError("A feature of one modality feeds two inputs.", "List every input feature once.")
+        level = self.nodes.set_index("id")["level"]
+        rising = level.reindex(self.edges["source"]).to_numpy() < level.reindex(self.edges["target"]).to_numpy()
+        if not rising.all():
+            wrong = self.edges.loc[~rising]
+            pairs = (wrong["source"] + " -> " + wrong["target"]).tolist()
+            raise BlueprintError(f"Edges do not rise from a lower to a higher level: {_some(pairs)}.")
+
+    # ---- reading -------------------------------------------------------------------------------------------------
+
+    @property
+    def genes(self) -> pd.DataFrame:
+        """The input nodes (kind ``gene``), in input order."""
+        return self.nodes[self.nodes["kind"] == "gene"]
+
+    @property
+    def terms(self) -> pd.DataFrame:
+        """The inner nodes (every kind but ``gene``), by level."""
+        return self.nodes[self.nodes["kind"] != "gene"]
+
+    @property
+    def roots(self) -> list[str]:
+        """Ids of the inner nodes that nothing reads."""
+        read = set(self.edges["source"])
+        return [node for node in self.terms["id"] if node not in read]
+
+    @property
+    def n_levels(self) -> int:
+        """Number of levels above the inputs."""
+        return int(self.nodes["level"].max()) if len(self.nodes) else 0
+
+    def gene_sets(self) -> dict[str, frozenset[str]]:
+        """Return for every inner node the gene ids at or below it."""
+        members: dict[str, set[str]] = {node: set() for node in self.nodes["id"]}
+        genes = set(self.genes["id"])
+        level = self.nodes.set_index("id")["level"]
+        ordered = self.edges.assign(rank=level.reindex(self.edges["target"]).to_numpy()).sort_values("rank")
+        for source, target in zip(ordered["source"], ordered["target"], strict=True):
+            if source in genes:
+                members[target].add(source)
+            else:
+                members[target] |= members[source]
+        return {node: frozenset(members[node]) for node in self.terms["id"]}
+
+    def content_hash(self) -> str:
+        """Return the SHA-256 (hex) of the nodes, edges, inputs and outputs."""
+        digest = hashlib.sha256()
+        for table in (self.nodes, self.edges, self.inputs, self.outputs):
+            digest.update(table.to_csv(index=False, float_format="%.9g").encode())
+        return digest.hexdigest()
+
+    def summary(self) -> dict[str, int]:
+        """Return counts: genes, terms, levels, roots, edges of either kind and neurons."""
+        genes = set(self.genes["id"])
+        from_genes = int(self.edges["source"].isin(genes).sum())
+        return {
+            "genes": len(genes),
+            "terms": len(self.terms),
+            "levels": self.n_levels,
+            "roots": len(self.roots),
+            "gene_links": from_genes,
+            "term_links": len(self.edges) - from_genes,
+            "neurons": int(self.terms["width"].sum()),
+        }
+
+    # ---- pure transforms -----------------------------------------------------------------------------------------
+
+    def with_width(self, width: int, fraction: float = 0.0) -> Blueprint:
+        """Return the blueprint with ``max(width, floor(fraction * genes at or below))`` neurons an inner node.
+
+        ``width=10, fraction=0.2`` is the rule in DCell's code (Ma et al. 2018); ``width=6`` is DrugCell's.
+        """
+        if width < 1 or fraction < 0:
+            raise BlueprintError(f"A node needs at least one neuron (width={width}, fraction={fraction}).")
+        nodes = self.nodes.copy()
+        inner = nodes["kind"] != "gene"
+        if fraction:
+            sizes = {node: len(genes) for node, genes in self.gene_sets().items()}
+            counts = nodes.loc[inner, "id"].map(sizes).to_numpy(dtype=float)
+            nodes.loc[inner, "width"] = np.maximum(width, np.floor(fraction * counts)).astype(int)
+        else:
+            nodes.loc[inner, "width"] = width
+        return replace(self, nodes=nodes)
+
+    def restrict_to(self, features: Sequence[str]) -> Blueprint:
+        """Return the blueprint of the given input features only; terms left without a gene go too."""
+        from kgreg.blueprint.compiler import recompile
+
+        return recompile(self, features=features)
+
+    def prune(
+        self,
+        min_genes: int = 1,
+        max_genes: int | None = None,
+        redundancy: float | None = None,
+        max_depth: int | None = None,
+    ) -> Blueprint:
+        """Return the blueprint without terms that are too small, too large, redundant or too deep.
+
+        See :func:`kgreg.blueprint.compile_hierarchy` for the rules. What is removed hands its genes and children to
+        its parents.
+        """
+        from kgreg.blueprint.compiler import recompile
+
+        return recompile(
+            self, min_genes=min_genes, max_genes=max_genes, redundancy=redundancy, max_depth=max_depth
+        )
+
+    def collapse(self) -> Blueprint:
+        """Return the blueprint with every term merged into its only child if both hold the same genes."""
+        return self.prune(redundancy=1.0)
+
+    def rooted_at(self, node: str) -> Blueprint:
+        """Return the part of the blueprint at and below ``node``."""
+        from kgreg.blueprint.compiler import recompile
+
+        return recompile(self, root=node)
+
+    def rewire(self, seed: int, swaps_per_edge: int = 10) -> Blueprint:
+        """Return a degree-preserving random blueprint. See :func:`kgreg.blueprint.null.rewire`."""
+        from kgreg.blueprint.null import rewire
+
+        return rewire(self, seed, swaps_per_edge)
+
+    def shuffle_genes(self, seed: int) -> Blueprint:
+        """Return the blueprint with its input features dealt to its genes at random."""
+        from kgreg.blueprint.null import shuffle_genes
+
+        return shuffle_genes(self, seed)
+
+    # ---- conversions ---------------------------------------------------------------------------------------------
+
+    def to_networkx(self) -> Any:
+        """Return a :class:`networkx.DiGraph` with the node and edge columns as attributes."""
+        import networkx as nx
+
+        graph = nx.DiGraph()
+        graph.add_nodes_from((row["id"], row) for row in self.nodes.to_dict("records"))
+        graph.add_edges_from((row["source"], row["target"], row) for row in self.edges.to_dict("records"))
+        return graph
+
+
+def _some(values: Any, most: int = 5) -> str:
+    """Name the first few of many."""
+    distinct = list(dict.fromkeys(str(value) for value in values))
+    rest = len(distinct) - most
+    return ", ".join(distinct[:most]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,63 @@
+"""Null models of a blueprint: the same architecture without the knowledge."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from kgreg.blueprint.model import Blueprint
+
+
+def rewire(blueprint: Blueprint, seed: int, swaps_per_edge: int = 10) -> Blueprint:
+    """Return the blueprint with its edges exchanged at random, every degree preserved.
+
+    Pairs of edges ``a -> b, c -> d`` become ``a -> d, c -> b`` (Maslov & Sneppen 2002) unless that repeats an edge or
+    makes a node read one that is not below it. Edges from genes and edges between terms are exchanged among
+    themselves, so every node keeps its number of genes, children and readers, its level and its width: the network
+    has the same size and shape and knows nothing.
+
+    Parameters
+    ----------
+    seed
+        Of the random numbers.
+    swaps_per_edge
+        Attempted exchanges for each edge.
+    """
+    rng = np.random.default_rng(seed)
+    ids = blueprint.nodes["id"].to_numpy()
+    index = {node: i for i, node in enumerate(ids)}
+    level = blueprint.nodes["level"].to_numpy()
+    source = blueprint.edges["source"].map(index).to_numpy(copy=True)
+    target = blueprint.edges["target"].map(index).to_numpy(copy=True)
+    from_gene = (blueprint.nodes["kind"] == "gene").to_numpy()[source]
+    for group in (np.flatnonzero(from_gene), np.flatnonzero(~from_gene)):
+        source[group] = _exchange(source[group], target[group], level, swaps_per_edge * len(group), rng)
+    edges = blueprint.edges.assign(source=ids[source], relation="rewired")
+    return replace(blueprint, edges=edges, provenance={**blueprint.provenance, "null": {"rewired": seed}})
+
+
+def _exchange(
+    source: np.ndarray, target: np.ndarray, level: np.ndarray, attempts: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Return ``source`` after the attempted exchanges; every (source, target) stays distinct and rising."""
+    if len(source) < 2:
+        return source
+    src, tgt, lev = source.tolist(), target.tolist(), level.tolist()
+    present = set(zip(src, tgt, strict=True))
+    for i, j in rng.integers(0, len(src), size=(attempts, 2)).tolist():
+        a, b, c, d = src[i], tgt[i], src[j], tgt[j]
+        if a == c or b == d or lev[a] >= lev[d] or lev[c] >= lev[b] or (a, d) in present or (c, b) in present:
+            continue
+        present -= {(a, b), (c, d)}
+        present |= {(a, d), (c, b)}
+        src[i], src[j] = c, a
+    return np.asarray(src)
+
+
+def shuffle_genes(blueprint: Blueprint, seed: int) -> Blueprint:
+    """Return the blueprint with its input features dealt to its genes at random; the graph stays as it is."""
+    order = np.random.default_rng(seed).permutation(len(blueprint.inputs))
+    inputs = blueprint.inputs.copy()
+    inputs["node"] = blueprint.inputs["node"].to_numpy()[order]
+    return replace(blueprint, inputs=inputs, provenance={**blueprint.provenance, "null": {"genes": seed}})

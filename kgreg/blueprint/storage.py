@@ -1,0 +1,49 @@
+"""Blueprints on disk: a folder of Parquet tables and one JSON file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from kgreg.blueprint.model import Blueprint
+from kgreg.errors import BlueprintError
+
+_TABLES = ("nodes", "edges", "inputs", "outputs", "dropped")
+FORMAT_VERSION = 1
+
+
+def save_blueprint(blueprint: Blueprint, folder: Path) -> None:
+    """Write ``nodes/edges/inputs/outputs/dropped.parquet`` and ``blueprint.json`` into ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in _TABLES:
+        getattr(blueprint, name).to_parquet(folder / f"{name}.parquet", index=False)
+    record = {
+        "format": FORMAT_VERSION,
+        "content_hash": blueprint.content_hash(),
+        "summary": blueprint.summary(),
+        "provenance": blueprint.provenance,
+    }
+    (folder / "blueprint.json").write_text(json.dumps(record, indent=1, default=str) + "\n", encoding="utf-8")
+
+
+def load_blueprint(folder: Path) -> Blueprint:
+    """Read a blueprint that :func:`save_blueprint` wrote.
+
+    Raises
+    ------
+    BlueprintError
+        If a file is missing or unreadable, or the tables are not those that were saved.
+    """
+    try:
+        record = json.loads((folder / "blueprint.json").read_text(encoding="utf-8"))
+        tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in _TABLES}
+    except (OSError, ValueError) as error:
+        raise BlueprintError(f"{folder} holds no readable blueprint: {error}", "Run `kgreg compile` again.") from error
+    if record.get("format") != FORMAT_VERSION:
+        raise BlueprintError(f"{folder}/blueprint.json has format {record.get('format')}, not {FORMAT_VERSION}.")
+    blueprint = Blueprint(**tables, provenance=record["provenance"])
+    if blueprint.content_hash() != record["content_hash"]:
+        raise BlueprintError(f"The tables in {folder} are not those that were saved.", "Run `kgreg compile` again.")
+    return blueprint

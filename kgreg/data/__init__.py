@@ -1,0 +1,19 @@
+"""Samples in: AnnData, gene matching, splits, scaling."""
+
+from kgreg.data.matching import Matching, match_genes, match_symbols
+from kgreg.data.samples import Samples, read_samples, usable_features
+from kgreg.data.scaling import Scaler
+from kgreg.data.splits import Split, split_folds, splits_table
+
+__all__ = [
+    "Matching",
+    "Samples",
+    "Scaler",
+    "Split",
+    "match_genes",
+    "match_symbols",
+    "read_samples",
+    "split_folds",
+    "splits_table",
+    "usable_features",
+]

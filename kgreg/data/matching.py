@@ -1,0 +1,117 @@
+"""Gene symbols of the data -> gene nodes of the graph."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from kgreg.errors import DataError
+from kgreg.store.protocol import GraphStore
+from kgreg.store.queries import run_named
+
+#: What can become of a feature, best first.
+OUTCOMES = ("symbol", "alias", "repeated", "ambiguous", "unknown")
+
+
+@dataclass(frozen=True)
+class Matching:
+    """What became of every feature.
+
+    Attributes
+    ----------
+    table
+        One row a feature, in their order: ``feature``, ``gene`` (node id or None), ``label`` (its present symbol),
+        ``outcome``: *symbol* (the present symbol), *alias* (a previous symbol or synonym of exactly one gene),
+        *repeated* (a second name of a gene that another feature matches better), *ambiguous* (a synonym of several
+        genes), *unknown*; ``note`` names the genes in question.
+    """
+
+    table: pd.DataFrame
+
+    @property
+    def matched(self) -> pd.DataFrame:
+        """The features that found their gene: ``feature``, ``gene``, ``label``."""
+        found = self.table["outcome"].isin(["symbol", "alias"])
+        return self.table.loc[found, ["feature", "gene", "label"]].reset_index(drop=True)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the count of every outcome and the names that did not match (JSON values)."""
+        counts = self.table["outcome"].value_counts()
+        rows = {
+            outcome: self.table.loc[self.table["outcome"] == outcome, ["feature", "label", "note"]].to_dict("records")
+            for outcome in OUTCOMES
+            if outcome != "symbol"
+        }
+        return {"counts": {outcome: int(counts.get(outcome, 0)) for outcome in OUTCOMES}, "features": rows}
+
+
+def match_genes(features: list[str], store: GraphStore) -> Matching:
+    """Match gene symbols to the genes of a store.
+
+    Raises
+    ------
+    DataError
+        If not a single feature matches.
+    """
+    symbols = run_named(store, "gene_symbols").to_pandas()
+    aliases = run_named(store, "gene_aliases").to_pandas()
+    return match_symbols(features, symbols, aliases)
+
+
+def match_symbols(features: list[str], symbols: pd.DataFrame, aliases: pd.DataFrame) -> Matching:
+    """Match symbols to genes: present symbols first, then previous symbols and synonyms.
+
+    A present symbol always wins over the same text as a synonym of another gene. Symbols carried by several genes,
+    and synonyms of several genes, are ambiguous: they are reported, not guessed.
+
+    Parameters
+    ----------
+    symbols
+        Columns ``gene``, ``symbol``.
+    aliases
+        Columns ``gene``, ``alias``.
+    """
+    present = _lookup(symbols["symbol"], symbols["gene"])
+    other = _lookup(aliases["alias"], aliases["gene"])
+    label = dict(zip(symbols["gene"], symbols["symbol"], strict=True))
+    rows: list[dict[str, str | None]] = []
+    for feature in features:
+        how, genes = ("symbol", present[feature]) if feature in present else ("alias", other.get(feature, []))
+        row: dict[str, str | None] = {"feature": feature, "gene": None, "label": "", "outcome": how, "note": ""}
+        if len(genes) == 1:
+            row |= {"gene": genes[0], "label": label[genes[0]]}
+        else:
+            row |= {"outcome": "ambiguous" if genes else "unknown", "note": ", ".join(label[g] for g in genes)}
+        rows.append(row)
+    _keep_one_feature_a_gene(rows)
+    table = pd.DataFrame(rows, columns=["feature", "gene", "label", "outcome", "note"])
+    if not table["gene"].notna().any():
+        raise DataError(
+            f"None of the {len(features)} features is a gene symbol of the graph; the first are "
+            f"{', '.join(features[:5])}.",
+            "Use human gene symbols (HGNC) as var_names; Ensembl or Entrez ids must be turned into symbols first.",
+        )
+    return Matching(table)
+
+
+def _lookup(names: pd.Series[Any], genes: pd.Series[Any]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for name, gene in zip(names, genes, strict=True):
+        found[name].append(gene)
+    return {name: sorted(set(several)) for name, several in found.items()}
+
+
+def _keep_one_feature_a_gene(rows: list[dict[str, str | None]]) -> None:
+    """Let the present symbol (else the first feature) have the gene; mark the others as repeated."""
+    holder: dict[str, dict[str, str | None]] = {}
+    for row in sorted(rows, key=lambda row: row["outcome"] != "symbol"):
+        gene = row["gene"]
+        if gene is None:
+            continue
+        if gene in holder:
+            row |= {"gene": None, "outcome": "repeated", "note": f"{holder[gene]['feature']} is the same gene"}
+        else:
+            holder[gene] = row

@@ -1,0 +1,258 @@
+"""Samples from AnnData: the chosen matrix, the column to learn, the groups that must not be split."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from kgreg.errors import DataError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+Task = Literal["classification", "regression"]
+ConstantGenes = Literal["error", "drop"]
+
+#: Fewer distinct numbers than this, all of them whole, are read as classes when the task is not given.
+MOST_NUMERIC_CLASSES = 20
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Expression and target of every sample.
+
+    Attributes
+    ----------
+    x
+        ``[n_samples, n_features]`` float32 (dense) or CSR, as it lies in the file.
+    features, names
+        Names of the columns and of the rows.
+    target
+        ``[n_samples]``: class index (int64) or value (float32).
+    classes
+        Names of the classes, in index order; empty for regression.
+    groups
+        ``[n_samples]`` group of every sample (donor, plate, ...), or None.
+    task, label, layer, origin, sha256
+        What was read, from where; ``sha256`` is empty for an object in memory.
+    """
+
+    x: NDArray[np.float32] | sparse.csr_matrix
+    features: list[str]
+    names: list[str]
+    target: NDArray[Any]
+    classes: list[str]
+    groups: NDArray[Any] | None
+    task: Task
+    label: str
+    layer: str
+    origin: str
+    sha256: str = ""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def columns(self, features: list[str]) -> NDArray[np.float32]:
+        """Return the dense matrix ``[n_samples, len(features)]`` of the named features, in that order."""
+        position = {feature: i for i, feature in enumerate(self.features)}
+        picked = self.x[:, [position[feature] for feature in features]]
+        dense = picked.toarray() if sparse.issparse(picked) else np.asarray(picked)
+        return np.ascontiguousarray(dense, dtype=np.float32)
+
+    def summary(self) -> dict[str, Any]:
+        """Return what a report says of the data (JSON values)."""
+        counts = np.bincount(self.target, minlength=len(self.classes)).tolist() if self.classes else []
+        return {
+            "origin": self.origin,
+            "sha256": self.sha256,
+            "layer": self.layer,
+            "label": self.label,
+            "task": self.task,
+            "samples": len(self),
+            "features": len(self.features),
+            "classes": dict(zip(self.classes, counts, strict=True)),
+            "groups": None if self.groups is None else len(np.unique(self.groups)),
+        }
+
+
+def read_samples(
+    data: Path | str | AnnData,
+    label: str,
+    *,
+    layer: str = "X",
+    group: str | None = None,
+    task: Task | None = None,
+) -> Samples:
+    """Read samples from an h5ad file or an AnnData object.
+
+    Parameters
+    ----------
+    data
+        Path of an ``.h5ad`` file, or the object.
+    label
+        Column of ``obs`` to learn.
+    layer
+        ``"X"``, ``"raw"`` (``adata.raw.X``) or the name of a layer. Values are taken as they are: give log-normalised
+        expression, not counts.
+    group
+        Column of ``obs`` whose samples stay together in every split.
+    task
+        Default: regression if the column holds numbers with a fraction or more than 20 different ones.
+
+    Raises
+    ------
+    DataError
+        If the file, a column or a layer is missing, labels are missing, gene names repeat, there is one class only, or
+        the matrix holds NaN or infinite values.
+    """
+    adata, origin, sha256 = _open(data)
+    matrix, features = _matrix(adata, layer, origin)
+    _refuse_duplicates(features, origin)
+    obs = adata.obs
+    values = _column(obs, label, origin)
+    groups = None if group is None else _column(obs, group, origin).astype(str).to_numpy()
+    _refuse_not_finite(matrix, features, origin, layer)
+    task = task or _guess_task(values)
+    target, classes = _target(values, task, label, origin)
+    return Samples(
+        x=matrix,
+        features=features,
+        names=[str(name) for name in adata.obs_names],
+        target=target,
+        classes=classes,
+        groups=groups,
+        task=task,
+        label=label,
+        layer=layer,
+        origin=origin,
+        sha256=sha256,
+    )
+
+
+def usable_features(samples: Samples, features: list[str], constant: ConstantGenes = "error") -> list[str]:
+    """Return the features that vary over the samples.
+
+    Raises
+    ------
+    DataError
+        If some do not vary (an all-zero column, say) and ``constant="error"``; the message names them.
+    """
+    x = samples.columns(features)
+    flat = [feature for feature, spread in zip(features, np.ptp(x, axis=0), strict=True) if spread == 0]
+    if flat and constant == "error":
+        raise DataError(
+            f"{len(flat)} genes have the same value in all {len(samples)} samples of {samples.origin} "
+            f"(layer {samples.layer}): {_list(flat)}.",
+            'Remove them, or set constant_genes = "drop" to leave them out (they are then listed in the report).',
+        )
+    gone = set(flat)
+    return [feature for feature in features if feature not in gone]
+
+
+def _open(data: Path | str | AnnData) -> tuple[AnnData, str, str]:
+    if not isinstance(data, (str, Path)):
+        return data, "an AnnData object", ""
+    import anndata
+
+    path = Path(data)
+    if not path.is_file():
+        raise DataError(f"{path} is not a file.", "Give the path of an .h5ad file.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # notes about files written by older versions of anndata
+            adata = anndata.read_h5ad(path)
+    except Exception as error:  # h5py and anndata raise many kinds for a file that is not what it says
+        raise DataError(f"{path} cannot be read as h5ad: {error}", "Write it with `adata.write_h5ad(...)`.") from error
+    with path.open("rb") as file:
+        return adata, str(path), hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _matrix(
+    adata: AnnData, layer: str, origin: str
+) -> tuple[NDArray[np.float32] | sparse.csr_matrix, list[str]]:
+    available = [
+        *(["X"] if adata.X is not None else []),
+        *(["raw"] if adata.raw is not None else []),
+        *adata.layers,
+    ]
+    if layer not in available:
+        raise DataError(f"{origin} has no layer '{layer}'.", f"Choose one of: {', '.join(available) or 'none there'}.")
+    holder = adata.raw if layer == "raw" else adata
+    matrix = holder.X if layer in ("X", "raw") else adata.layers[layer]
+    matrix = sparse.csr_matrix(matrix) if sparse.issparse(matrix) else np.asarray(matrix)
+    if not np.issubdtype(matrix.dtype, np.number) and matrix.dtype != bool:
+        raise DataError(f"The layer '{layer}' of {origin} holds {matrix.dtype}, not numbers.", "Choose another layer.")
+    return matrix.astype(np.float32), [str(name) for name in holder.var_names]
+
+
+def _refuse_duplicates(features: list[str], origin: str) -> None:
+    index = pd.Index(features)
+    if not index.is_unique:
+        twice = index[index.duplicated()].unique().tolist()
+        raise DataError(
+            f"{origin} names {len(twice)} genes more than once: {_list(twice)}.",
+            "Sum or drop the repeated columns; `adata.var_names_make_unique()` only hides them from the graph.",
+        )
+
+
+def _refuse_not_finite(
+    matrix: NDArray[np.float32] | sparse.csr_matrix, features: list[str], origin: str, layer: str
+) -> None:
+    values = matrix.data if sparse.issparse(matrix) else matrix
+    bad = ~np.isfinite(values)
+    if not bad.any():
+        return
+    columns = matrix.indices[bad] if sparse.issparse(matrix) else np.nonzero(bad)[1]
+    names = [features[i] for i in np.unique(columns)]
+    raise DataError(
+        f"{int(bad.sum())} values of {origin} (layer {layer}) are NaN or infinite, in {len(names)} genes: "
+        f"{_list(names)}.",
+        "Impute them on the training part only, or remove the genes or samples.",
+    )
+
+
+def _column(obs: pd.DataFrame, name: str, origin: str) -> pd.Series[Any]:
+    if name not in obs:
+        raise DataError(f"{origin} has no column '{name}' in obs.", f"Choose one of: {', '.join(map(str, obs)) or '-'}.")
+    column: pd.Series[Any] = obs[name]
+    missing = int(column.isna().sum())
+    if missing:
+        raise DataError(
+            f"The column '{name}' of {origin} is missing in {missing} of {len(column)} samples.",
+            "Remove those samples or fill the column in.",
+        )
+    return column
+
+
+def _guess_task(values: pd.Series[Any]) -> Task:
+    if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+        return "classification"
+    whole = bool((values == values.round()).all())
+    return "classification" if whole and values.nunique() <= MOST_NUMERIC_CLASSES else "regression"
+
+
+def _target(values: pd.Series[Any], task: Task, label: str, origin: str) -> tuple[NDArray[Any], list[str]]:
+    if values.nunique() < 2:
+        only = values.iloc[0] if len(values) else "nothing"
+        raise DataError(
+            f"The column '{label}' of {origin} holds one value only ({only}).", "There is nothing to tell apart."
+        )
+    if task == "classification":
+        codes, classes = pd.factorize(values.astype(str), sort=True)
+        return codes.astype(np.int64), [str(name) for name in classes]
+    if not pd.api.types.is_numeric_dtype(values):
+        raise DataError(f"The column '{label}' of {origin} holds no numbers.", 'Set task = "classification".')
+    return values.to_numpy(dtype=np.float32), []
+
+
+def _list(names: list[str], most: int = 10) -> str:
+    rest = len(names) - most
+    return ", ".join(map(str, names[:most])) + (f" and {rest} more" if rest > 0 else "")

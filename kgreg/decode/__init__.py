@@ -1,0 +1,15 @@
+"""From trained networks back to biology: importance, ranking, knockouts."""
+
+from kgreg.decode.importance import node_importance
+from kgreg.decode.knockout import KnockoutEffect, knock_out, knockout_table
+from kgreg.decode.rank import Explanation, explain, rank_scores
+
+__all__ = [
+    "Explanation",
+    "KnockoutEffect",
+    "explain",
+    "knock_out",
+    "knockout_table",
+    "node_importance",
+    "rank_scores",
+]

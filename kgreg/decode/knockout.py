@@ -1,0 +1,156 @@
+"""In silico knockouts: what every output and every subsystem does when genes fall silent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from scipy import stats
+
+from kgreg.decode.importance import ALL
+from kgreg.errors import DataError
+from kgreg.fit.crossval import CrossValidation, Progress, no_progress
+from kgreg.fit.train import FittedModel
+
+
+@dataclass(frozen=True)
+class KnockoutEffect:
+    """Effect on single samples.
+
+    ``outputs [n, n_outputs]``: change of class probability (or value). ``subsystems [n_terms, n]``: root mean square
+    change of the term's neurons, in standard deviations of each neuron over the samples.
+    """
+
+    outputs: NDArray[np.float32]
+    subsystems: NDArray[np.float32]
+
+
+def knock_out(model: FittedModel, x: NDArray[np.float32], genes: Sequence[int], silent: float = 0.0) -> KnockoutEffect:
+    """Set input genes to ``silent`` and compare with the network's own prediction.
+
+    Parameters
+    ----------
+    x
+        ``[n, n_inputs]`` unscaled.
+    genes
+        Positions among the inputs.
+    silent
+        The value of a gene that is not expressed, in the units of ``x``.
+    """
+    changed = x.copy()
+    changed[:, list(genes)] = silent
+    before, after = _activations(model, x), _activations(model, changed)
+    spread = before.std(axis=1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        moved = np.where(spread > 0, (after - before) / spread, 0.0)
+    widths = model.network.term_widths
+    squares = np.add.reduceat(moved**2, np.cumsum(widths) - widths, axis=0) / widths[:, None]
+    return KnockoutEffect(model.predict(changed) - model.predict(x), np.sqrt(squares).astype(np.float32))
+
+
+def knockout_table(
+    result: CrossValidation,
+    knockouts: Mapping[str, Sequence[str]],
+    progress: Progress = no_progress,
+) -> pd.DataFrame:
+    """Knock gene sets out of every network of the real graph, on its own test samples.
+
+    Parameters
+    ----------
+    knockouts
+        Name -> feature names, as in the data or as present symbols.
+
+    Returns
+    -------
+    DataFrame
+        ``knockout, genes, kind`` (output or term), ``target`` (class or term id), ``label``, ``group`` (the class of
+        the samples, or "all"), ``delta`` (see :class:`KnockoutEffect`; mean over the samples, then over the networks),
+        ``low, high`` (95 %, Student's t over the networks), ``n`` (networks), ``samples`` and ``seed``.
+
+    Raises
+    ------
+    DataError
+        If a gene is not an input of the network; the message says what became of it.
+    """
+    positions = {name: _positions(result, genes) for name, genes in knockouts.items()}
+    lowest = float(result.samples.x.min())
+    # Expression that was centred has no zero that means silence; its lowest value is the nearest to it.
+    silent = 0.0 if lowest >= 0 else lowest
+    fits = list(result.fits("graph"))
+    frames = []
+    for done, (name, genes) in enumerate(positions.items()):
+        effects: dict[tuple[str, str], list[NDArray[np.float64]]] = {}
+        counts: dict[str, int] = {}
+        for i, (job, model) in enumerate(fits):
+            progress(f"knocking out {name}", (done + i / len(fits)) / len(positions))
+            effect = knock_out(model, result.inputs_of(job, job.split.test), genes, silent)
+            for group, members in _groups(result, job.split.test).items():
+                counts[group] = counts.get(group, 0) + len(members)
+                effects.setdefault((group, "output"), []).append(effect.outputs[members].mean(axis=0))
+                effects.setdefault((group, "term"), []).append(effect.subsystems[:, members].mean(axis=1))
+        for (group, kind), values in effects.items():
+            frame = _effect_rows(result, kind, np.stack(values).astype(float))
+            frames.append(
+                frame.assign(knockout=name, genes=", ".join(knockouts[name]), group=group, samples=counts[group])
+            )
+    if not frames:
+        return pd.DataFrame(columns=[*_COLUMNS])
+    return pd.concat(frames, ignore_index=True).assign(seed=result.seed)[list(_COLUMNS)]
+
+
+_COLUMNS = (
+    "knockout", "genes", "kind", "target", "label", "group", "delta", "low", "high", "n", "samples", "seed",
+)  # fmt: skip
+
+
+def _effect_rows(result: CrossValidation, kind: str, values: NDArray[np.float64]) -> pd.DataFrame:
+    """Return target, label, delta, low, high and n for ``values [n_networks, n_targets]``."""
+    n = len(values)
+    mean = values.mean(axis=0)
+    half = np.full(values.shape[1], np.nan)
+    if n > 1:
+        half = stats.t.ppf(0.975, n - 1) * values.std(axis=0, ddof=1) / np.sqrt(n)
+    if kind == "output":
+        targets = labels = result.outputs
+    else:
+        targets, labels = result.blueprint.terms["id"].tolist(), result.blueprint.terms["label"].tolist()
+    columns = {"target": targets, "label": labels, "delta": mean, "low": mean - half, "high": mean + half}
+    return pd.DataFrame(columns).assign(kind=kind, n=n)
+
+
+def _groups(result: CrossValidation, rows: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+    """Return the samples of every class present, and all of them, as positions within ``rows``."""
+    groups = {ALL: np.arange(len(rows))}
+    if result.samples.task == "classification":
+        target = result.samples.target[rows]
+        groups |= {result.samples.classes[c]: np.flatnonzero(target == c) for c in np.unique(target)}
+    return groups
+
+
+def _positions(result: CrossValidation, genes: Sequence[str]) -> list[int]:
+    inputs = result.blueprint.inputs
+    label = result.blueprint.nodes.set_index("id")["label"]
+    place: dict[Any, int] = {label[node]: i for i, node in enumerate(inputs["node"])}
+    place |= {feature: i for i, feature in enumerate(inputs["feature"])}
+    missing = [gene for gene in genes if gene not in place]
+    if missing:
+        raise DataError(
+            f"Not inputs of the network: {', '.join(missing)}.",
+            f"Choose among its {len(inputs)} genes (`inputs.parquet` of the blueprint); a gene is missing when the "
+            "data do not measure it, no symbol matched or no term annotates it.",
+        )
+    if not genes:
+        raise DataError("A knockout names no gene.", "List at least one gene.")
+    return [place[gene] for gene in genes]
+
+
+def _activations(model: FittedModel, x: NDArray[np.float32]) -> NDArray[np.float64]:
+    with torch.inference_mode():
+        hidden = model.network(torch.from_numpy(model.scaler.transform(x))).hidden
+    activations: NDArray[np.float64] = torch.cat(hidden).numpy().astype(np.float64)
+    return activations

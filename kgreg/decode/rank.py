@@ -1,0 +1,215 @@
+"""Scores of many networks -> ranked genes and subsystems with intervals, nulls and stability."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from kgreg.decode.importance import ALL, node_importance
+from kgreg.fit.crossval import CrossValidation, Progress, no_progress
+
+#: Which null a kind of node is ranked against. A gene carries its information into a rewired graph too, so rewiring
+#: cannot say whether the gene matters; permuted labels can. A term is its genes: rewiring gives it others.
+MAIN_NULL = {"gene": "labels", "term": "rewired"}
+
+#: A node is counted as found by a network when it is among this many of its kind.
+TOP = 20
+
+#: Weight, in draws, of the spread common to all nodes when a node's own spread is estimated from a few draws.
+PRIOR_DRAWS = 4.0
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Ranked nodes, and how far the networks agree.
+
+    ``ranking``: one row a node and output, see :func:`explain`. ``stability``: for terms and genes the mean rank
+    correlation between two networks and the mean overlap of their top 20, with n.
+    """
+
+    ranking: pd.DataFrame
+    stability: dict[str, dict[str, float]]
+
+    def top(self, kind: str, output: str = ALL, n: int = 10) -> pd.DataFrame:
+        """Return the ``n`` best genes or terms of an output."""
+        chosen = self.ranking[(self.ranking["kind"] == kind) & (self.ranking["output"] == output)]
+        return chosen.nsmallest(n, "rank")
+
+
+def explain(result: CrossValidation, progress: Progress = no_progress) -> Explanation:
+    """Score every node in every fold's network on that fold's test samples, and rank.
+
+    Returns
+    -------
+    Explanation
+        Its ``ranking`` has the columns ``node, kind, label, level, n_genes, output, score`` (mean over the networks),
+        ``low, high`` (95 %, Student's t over the networks), ``n`` (networks), ``seed``, ``stability`` (share of
+        networks that have the node among the top 20 of its kind), ``z_rewired, p_rewired, q_rewired, z_labels,
+        p_labels, q_labels`` (NaN without that null), ``null`` (the one the node is ranked against), ``z, p, q`` (of
+        that null) and ``rank`` (within kind and output, by ``z``, else by ``score``).
+    """
+    columns = [ALL] if result.samples.task == "regression" else [*result.outputs, ALL]
+    scores: dict[str, list[NDArray[np.float64]]] = {}
+    nodes: list[str] = []
+    for done, job in enumerate(result.jobs):
+        progress(f"decoding {job.arm.name}, fold {job.split.fold + 1}", done / len(result.jobs))
+        table = node_importance(
+            result.models[job.name],
+            result.inputs_of(job, job.split.test),
+            result.target_of(job, job.split.test),
+            result.inputs_of(job, job.split.train),
+            result.outputs,
+        )
+        nodes = nodes or list(table.index)
+        scores.setdefault(job.arm.name, []).append(table.loc[nodes, columns].to_numpy())
+    real = np.stack(scores["graph"])
+    nulls = {
+        kind: np.stack([np.nanmean(np.stack(value), axis=0) for name, value in scores.items() if name.startswith(kind)])
+        for kind in ("rewired", "labels")
+        if any(name.startswith(kind) for name in scores)
+    }
+    info = _node_table(result, nodes)
+    ranking = rank_scores(real, nulls, info, columns).assign(seed=result.seed)
+    kinds = info["kind"].to_numpy()
+    stability = {
+        kind: agreement(real[:, kinds == kind, columns.index(ALL)]) for kind in ("term", "gene") if (kinds == kind).any()
+    }
+    return Explanation(ranking, stability)
+
+
+def rank_scores(
+    real: NDArray[np.float64], nulls: dict[str, NDArray[np.float64]], info: pd.DataFrame, outputs: list[str]
+) -> pd.DataFrame:
+    """Rank nodes by their score against the nulls.
+
+    Parameters
+    ----------
+    real
+        ``[n_networks, n_nodes, n_outputs]`` scores in the networks of the real graph.
+    nulls
+        Kind of null -> ``[n_draws, n_nodes, n_outputs]``; each draw is the mean over as many networks as ``real``, so
+        that both vary alike.
+    info
+        ``node, kind, label, level, n_genes``, one row a node.
+    """
+    kinds = info["kind"].to_numpy()
+    frames = []
+    for o, output in enumerate(outputs):
+        values = real[:, :, o]
+        mean, low, high, n = _interval(values)
+        frame = info.assign(output=output, score=mean, low=low, high=high, n=n, stability=_found(values, kinds))
+        for kind in ("rewired", "labels"):
+            z = p = np.full(len(info), np.nan)
+            if kind in nulls:
+                z, p = _against_null(mean, nulls[kind][:, :, o], kinds)
+            frame[f"z_{kind}"], frame[f"p_{kind}"], frame[f"q_{kind}"] = z, p, _adjust(p, kinds)
+        frame["null"] = frame["kind"].map(MAIN_NULL).where(frame["kind"].map(MAIN_NULL).isin(list(nulls)), "none")
+        for column in ("z", "p", "q"):
+            frame[column] = np.nan
+            for null in nulls:
+                frame[column] = frame[column].mask(frame["null"] == null, frame[f"{column}_{null}"])
+        order = frame["z"].where(frame["null"] != "none", frame["score"])
+        frame["rank"] = order.groupby(frame["kind"]).rank(ascending=False, method="first").astype("Int64")
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
+
+
+def agreement(values: NDArray[np.float64]) -> dict[str, float]:
+    """Return how far networks agree: ``values [n_networks, n_nodes]`` -> mean over pairs of networks.
+
+    ``rank_correlation``: Spearman's rho; ``top_overlap``: Jaccard index of the 20 best; ``networks``: n.
+    """
+    n, n_nodes = values.shape
+    pairs = [(i, j) for i in range(n) for j in range(i)]
+    top = [set(np.argsort(-row)[: min(TOP, n_nodes)].tolist()) for row in values]
+    if not pairs or n_nodes < 3:
+        return {"rank_correlation": float("nan"), "top_overlap": float("nan"), "networks": n}
+    return {
+        "rank_correlation": float(np.mean([stats.spearmanr(values[i], values[j]).statistic for i, j in pairs])),
+        "top_overlap": float(np.mean([len(top[i] & top[j]) / len(top[i] | top[j]) for i, j in pairs])),
+        "networks": n,
+    }
+
+
+def _node_table(result: CrossValidation, nodes: list[str]) -> pd.DataFrame:
+    table = result.blueprint.nodes.set_index("id").loc[nodes]
+    below = {node: len(genes) for node, genes in result.blueprint.gene_sets().items()}
+    return pd.DataFrame(
+        {
+            "node": nodes,
+            "kind": np.where(table["kind"] == "gene", "gene", "term"),
+            "label": table["label"].to_numpy(),
+            "level": table["level"].to_numpy(),
+            "n_genes": [below.get(node, 1) for node in nodes],
+        }
+    )
+
+
+def _interval(values: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return mean, low, high and n over the first axis, leaving out NaN (a class without test samples)."""
+    n = np.isfinite(values).sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.nansum(values, axis=0) / n
+        sd = np.sqrt(np.nansum((values - mean) ** 2, axis=0) / (n - 1))
+        half = stats.t.ppf(0.975, np.maximum(n - 1, 1)) * sd / np.sqrt(n)
+    half = np.where(n > 1, half, np.nan)
+    return mean, mean - half, mean + half, n
+
+
+def _found(values: NDArray[np.float64], kinds: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the share of networks in which a node is among the best of its kind."""
+    share = np.zeros(values.shape[1])
+    for kind in np.unique(kinds):
+        mine = np.flatnonzero(kinds == kind)
+        ranks = stats.rankdata(-values[:, mine], axis=1, nan_policy="omit")
+        share[mine] = np.mean(ranks <= TOP, axis=0)
+    return share
+
+
+def _against_null(
+    score: NDArray[np.float64], draws: NDArray[np.float64], kinds: NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return z and one-sided empirical p of every node.
+
+    z compares a node with the same node in the null networks, where it has the same number of genes, children and
+    readers: its connectivity is corrected for. Its spread over a few draws is shrunk towards that of its kind. p is
+    the share of null z at least as large, over all nodes of the kind and draws; a draw's z leaves the draw itself out.
+    """
+    z, p = np.full(len(score), np.nan), np.full(len(score), np.nan)
+    n_draws = len(draws)
+    for kind in np.unique(kinds):
+        mine = kinds == kind
+        own = draws[:, mine]
+        pooled = float(np.nanmean(np.nanvar(own, axis=0, ddof=1))) if n_draws > 1 else float(np.nanvar(own))
+        if n_draws < 2 or not pooled > 0:
+            continue
+        z[mine] = _z(score[mine], own, pooled)
+        null = np.concatenate([_z(own[d], np.delete(own, d, axis=0), pooled) for d in range(n_draws)])
+        null = np.sort(null[np.isfinite(null)])
+        above = len(null) - np.searchsorted(null, z[mine], side="left")
+        p[mine] = np.where(np.isfinite(z[mine]), (1 + above) / (1 + len(null)), np.nan)
+    return z, p
+
+
+def _z(score: NDArray[np.float64], draws: NDArray[np.float64], pooled: float) -> NDArray[np.float64]:
+    """Return (score - mean of the draws) / shrunk spread of a new draw around that mean."""
+    n = len(draws)
+    variance = np.nanvar(draws, axis=0, ddof=1) if n > 1 else np.zeros_like(score)
+    shrunk = (PRIOR_DRAWS * pooled + (n - 1) * np.nan_to_num(variance)) / (PRIOR_DRAWS + n - 1)
+    result: NDArray[np.float64] = (score - np.nanmean(draws, axis=0)) / np.sqrt(shrunk * (1 + 1 / n))
+    return result
+
+
+def _adjust(p: NDArray[np.float64], kinds: NDArray[Any]) -> NDArray[np.float64]:
+    """Return Benjamini-Hochberg q within each kind; NaN stays NaN."""
+    q = np.full(len(p), np.nan)
+    for kind in np.unique(kinds):
+        mine = np.flatnonzero((kinds == kind) & np.isfinite(p))
+        if len(mine):
+            q[mine] = stats.false_discovery_control(p[mine])
+    return q

@@ -1,0 +1,25 @@
+"""Training: one fit, its checkpoints, the arms of an experiment, the baseline, the metrics."""
+
+from kgreg.fit.arms import Arm, Job, arm_blueprint, arm_samples, plan
+from kgreg.fit.baseline import fit_baseline
+from kgreg.fit.metrics import Interval, compare, fold_interval, score
+from kgreg.fit.settings import TrainSettings
+from kgreg.fit.train import FittedModel, fit_network, load_fitted, save_fitted
+
+__all__ = [
+    "Arm",
+    "FittedModel",
+    "Interval",
+    "Job",
+    "TrainSettings",
+    "arm_blueprint",
+    "arm_samples",
+    "compare",
+    "fit_baseline",
+    "fit_network",
+    "fold_interval",
+    "load_fitted",
+    "plan",
+    "save_fitted",
+    "score",
+]

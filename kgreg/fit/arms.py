@@ -1,0 +1,86 @@
+"""The arms of an experiment: the graph, the same graph rewired, the same graph with permuted labels, the baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from kgreg.blueprint.model import Blueprint
+from kgreg.data.samples import Samples
+from kgreg.data.splits import Split
+
+ArmKind = Literal["graph", "rewired", "labels"]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One network to train in every fold.
+
+    ``kind`` "graph": the blueprint as compiled; "rewired": degree-preserving random edges; "labels": the blueprint as
+    compiled, targets permuted over the samples. ``number`` counts the draws of a null.
+    """
+
+    kind: ArmKind
+    number: int = 0
+
+    @property
+    def name(self) -> str:
+        """Folder-safe name, such as ``rewired-2``."""
+        return "graph" if self.kind == "graph" else f"{self.kind}-{self.number}"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One fit: an arm, a fold, a replicate and the seed that follows from them."""
+
+    arm: Arm
+    split: Split
+    replicate: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Folder-safe name, such as ``rewired-2/fold-0-replicate-1``."""
+        return f"{self.arm.name}/fold-{self.split.fold}-replicate-{self.replicate}"
+
+
+def plan(splits: list[Split], replicates: int, rewired: int, labels: int, seed: int) -> list[Job]:
+    """Return every fit of an experiment, the real graph's first.
+
+    All arms are trained on the same folds with the same replicates, so that their means vary alike; the seed of a
+    fit depends on the experiment's seed, the arm, the fold and the replicate.
+    """
+    arms = [Arm("graph"), *(Arm("rewired", k) for k in range(rewired)), *(Arm("labels", k) for k in range(labels))]
+    return list(_jobs(arms, splits, replicates, seed))
+
+
+def _jobs(arms: list[Arm], splits: list[Split], replicates: int, seed: int) -> Iterator[Job]:
+    for number, arm in enumerate(arms):
+        for split in splits:
+            for replicate in range(replicates):
+                sequence = np.random.SeedSequence([seed, number, split.fold, replicate])
+                yield Job(arm, split, replicate, int(sequence.generate_state(1)[0] % 2**31))
+
+
+def arm_blueprint(blueprint: Blueprint, arm: Arm, seed: int) -> Blueprint:
+    """Return the blueprint that an arm trains."""
+    return blueprint.rewire(_null_seed(seed, arm)) if arm.kind == "rewired" else blueprint
+
+
+def arm_samples(samples: Samples, arm: Arm, seed: int) -> Samples:
+    """Return the samples that an arm trains on: permuted targets for "labels".
+
+    Where samples come in groups, whole targets are permuted all the same: the null is "no relation to expression".
+    """
+    if arm.kind != "labels":
+        return samples
+    order = np.random.default_rng(_null_seed(seed, arm)).permutation(len(samples))
+    return replace(samples, target=samples.target[order])
+
+
+def _null_seed(seed: int, arm: Arm) -> int:
+    kind = {"graph": 0, "rewired": 1, "labels": 2}[arm.kind]
+    return int(np.random.SeedSequence([seed, 1000 + kind, arm.number]).generate_state(1)[0] % 2**31)

@@ -1,0 +1,240 @@
+"""Cross-validation of all arms of an experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kgreg.blueprint.model import Blueprint
+from kgreg.data.samples import Samples
+from kgreg.data.splits import Split
+from kgreg.fit.arms import Job, arm_blueprint, arm_samples, plan
+from kgreg.fit.baseline import fit_baseline
+from kgreg.fit.metrics import MAIN_METRIC, compare, fold_interval, score
+from kgreg.fit.settings import TrainSettings
+from kgreg.fit.train import FittedModel, fit_network
+
+#: Called with (what is being done, share done from 0 to 1).
+Progress = Callable[[str, float], None]
+
+BASELINE = "baseline"
+
+
+def no_progress(text: str, share: float) -> None:
+    """Take no notice."""
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """What cross-validation leaves behind.
+
+    Attributes
+    ----------
+    blueprint, samples, splits, settings, seed
+        What was trained.
+    jobs
+        Every fit.
+    models
+        Job name -> trained network.
+    predictions
+        ``arm, fold, replicate, sample, target`` and one column an output, for every test sample.
+    scores
+        ``arm, fold, replicate, metric, value``.
+    baseline_settings
+        The penalty chosen in each fold.
+    """
+
+    blueprint: Blueprint
+    samples: Samples
+    splits: list[Split]
+    settings: TrainSettings
+    seed: int
+    jobs: list[Job]
+    models: dict[str, FittedModel] = field(repr=False)
+    predictions: pd.DataFrame = field(repr=False)
+    scores: pd.DataFrame = field(repr=False)
+    baseline_settings: list[dict[str, Any]]
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the outputs: the classes, or the label of a regression."""
+        return self.samples.classes or [self.samples.label]
+
+    def fits(self, kind: str) -> Iterator[tuple[Job, FittedModel]]:
+        """Yield the jobs of one kind of arm ("graph", "rewired", "labels") with their models."""
+        for job in self.jobs:
+            if job.arm.kind == kind:
+                yield job, self.models[job.name]
+
+    def inputs_of(self, job: Job, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the unscaled inputs ``[len(rows), n_inputs]`` of a job's network."""
+        return self.samples.columns(self.models[job.name].blueprint.inputs["feature"].tolist())[rows]
+
+    def target_of(self, job: Job, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Return the targets a job was trained on (permuted for the arm "labels")."""
+        target: NDArray[Any] = arm_samples(self.samples, job.arm, self.seed).target[rows]
+        return target
+
+    def summary(self) -> dict[str, Any]:
+        """Return the metrics of every kind of arm with intervals, and the main comparisons (JSON values)."""
+        return summarise(self.scores, self.splits, self.samples, self.seed)
+
+
+def cross_validate(
+    blueprint: Blueprint,
+    samples: Samples,
+    splits: list[Split],
+    settings: TrainSettings | None = None,
+    *,
+    replicates: int = 1,
+    rewired: int = 3,
+    labels: int = 3,
+    seed: int = 0,
+    folder: Path | None = None,
+    progress: Progress = no_progress,
+) -> CrossValidation:
+    """Train the real graph, its nulls and the linear baseline on the same folds.
+
+    Parameters
+    ----------
+    replicates
+        Fits of every arm and fold, each with its own seed.
+    rewired, labels
+        How many degree-preserving rewired graphs, and how many permutations of the labels, are trained as nulls.
+    folder
+        Where finished models and checkpoints go; what is finished there is not trained again.
+    """
+    settings = settings or TrainSettings()
+    jobs = plan(splits, replicates, rewired, labels, seed)
+    models: dict[str, FittedModel] = {}
+    predictions: list[pd.DataFrame] = []
+    rows: list[dict[str, Any]] = []
+    graphs = {arm: arm_blueprint(blueprint, arm, seed) for arm in dict.fromkeys(job.arm for job in jobs)}
+    for done, job in enumerate(jobs):
+
+        def on_epoch(epoch: int, most: int, job: Job = job, done: int = done) -> None:
+            progress(f"training {job.arm.name}, fold {job.split.fold + 1}", (done + epoch / most) / len(jobs))
+
+        progress(f"training {job.arm.name}, fold {job.split.fold + 1}", done / len(jobs))
+        own = arm_samples(samples, job.arm, seed)
+        target = None if folder is None else folder / job.name
+        model = fit_network(graphs[job.arm], own, job.split, settings, job.seed, target, on_epoch)
+        models[job.name] = model
+        x = own.columns(model.blueprint.inputs["feature"].tolist())[job.split.test]
+        predicted = model.predict(x)
+        predictions.append(_prediction_table(job.arm.name, job.split, job.replicate, own, predicted))
+        rows += _score_rows(job.arm.name, job.split, job.replicate, own, predicted)
+    chosen = []
+    features = blueprint.inputs["feature"].tolist()
+    for split in splits:
+        progress(f"training the linear baseline, fold {split.fold + 1}", 1.0)
+        predicted, penalty = fit_baseline(samples, features, split, settings, seed)
+        chosen.append({"fold": split.fold, **penalty})
+        predictions.append(_prediction_table(BASELINE, split, 0, samples, predicted))
+        rows += _score_rows(BASELINE, split, 0, samples, predicted)
+    return CrossValidation(
+        blueprint=blueprint,
+        samples=samples,
+        splits=splits,
+        settings=settings,
+        seed=seed,
+        jobs=jobs,
+        models=models,
+        predictions=pd.concat(predictions, ignore_index=True),
+        scores=pd.DataFrame(rows),
+        baseline_settings=chosen,
+    )
+
+
+def _prediction_table(
+    arm: str, split: Split, replicate: int, samples: Samples, predicted: NDArray[np.float32]
+) -> pd.DataFrame:
+    target = samples.target[split.test]
+    table = pd.DataFrame(
+        {
+            "arm": arm,
+            "fold": split.fold,
+            "replicate": replicate,
+            "sample": [samples.names[i] for i in split.test],
+            "target": np.asarray(samples.classes)[target] if samples.classes else target,
+        }
+    )
+    for i, name in enumerate(samples.classes or ["predicted"]):
+        table[name] = predicted[:, i]
+    return table
+
+
+def _score_rows(
+    arm: str, split: Split, replicate: int, samples: Samples, predicted: NDArray[np.float32]
+) -> list[dict[str, Any]]:
+    scores = score(samples.task, samples.target[split.test], predicted)
+    head = {"arm": arm, "fold": split.fold, "replicate": replicate}
+    return [{**head, "metric": metric, "value": value} for metric, value in scores.items()]
+
+
+def summarise(scores: pd.DataFrame, splits: list[Split], samples: Samples, seed: int) -> dict[str, Any]:
+    """Return metrics with intervals, comparisons on the main metric, and what they mean in a sentence.
+
+    A fold counts once: replicates and the draws of a null are averaged within it first.
+    """
+    share = float(np.mean([len(split.test) / len(split.train) for split in splits]))
+    kind = scores["arm"].str.replace(r"-\d+$", "", regex=True)
+    by_fold = scores.assign(arm=kind).groupby(["arm", "metric", "fold"])["value"].mean()
+    order = [name for name in ("graph", BASELINE, "rewired", "labels") if name in set(kind)]
+    metrics = list(dict.fromkeys(scores["metric"]))
+    arms = [
+        {
+            "arm": arm,
+            "draws": int(scores.loc[kind == arm, "arm"].nunique()),
+            "metrics": {m: fold_interval(by_fold[arm, m].to_numpy(), share).to_dict() for m in metrics},
+            "folds": {m: by_fold[arm, m].tolist() for m in metrics},
+        }
+        for arm in order
+    ]
+    main = MAIN_METRIC[samples.task]
+    comparisons = {
+        other: compare(by_fold["graph", main].to_numpy(), by_fold[other, main].to_numpy(), share)
+        for other in order
+        if other in (BASELINE, "rewired")
+    }
+    return {
+        "task": samples.task,
+        "metric": main,
+        "seed": seed,
+        "folds": len(splits),
+        "arms": arms,
+        "comparisons": comparisons,
+        "verdict": verdict(comparisons, main),
+    }
+
+
+def verdict(comparisons: dict[str, dict[str, Any]], metric: str) -> str:
+    """Say plainly whether the knowledge, and the network, helped to predict."""
+    names = {"rewired": "the same network on rewired graphs", BASELINE: "the linear baseline"}
+    sentences = []
+    for other, text in names.items():
+        if other not in comparisons:
+            continue
+        c = comparisons[other]
+        figures = (
+            f"difference {c['difference']:+.3f} in {metric.replace('_', ' ')}, 95 % interval {c['low']:+.3f} to "
+            f"{c['high']:+.3f}, n = {c['n']} folds"
+        )
+        if c["low"] > 0:
+            sentences.append(f"The network on the real graph predicts better than {text} ({figures}).")
+        elif c["high"] < 0:
+            sentences.append(f"The network on the real graph predicts worse than {text} ({figures}).")
+        else:
+            sentences.append(f"The network on the real graph does not predict better than {text} ({figures}).")
+    if "rewired" in comparisons:
+        helped = comparisons["rewired"]["low"] > 0
+        sentences.append(
+            "The knowledge helped prediction." if helped else "The knowledge did not measurably help prediction."
+        )
+    return " ".join(sentences)

@@ -1,0 +1,44 @@
+"""How a network is trained."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from kgreg.nn.visible import Order
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Settings of one fit.
+
+    Attributes
+    ----------
+    learning_rate, weight_decay
+        Of AdamW.
+    batch_size, max_epochs, patience
+        Training stops after ``patience`` epochs without a lower loss on the stopping part; the best epoch is kept.
+    auxiliary
+        Weight of the mean loss of the terms' own heads (0: no heads).
+    order, dropout
+        See :class:`kgreg.nn.VisibleNetwork`.
+    class_weight
+        "balanced": every class counts the same in the loss, and in the linear baseline's.
+    accelerator
+        "auto", "cpu" or "cuda".
+    """
+
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    batch_size: int = 64
+    max_epochs: int = 100
+    patience: int = 8
+    auxiliary: float = 0.3
+    order: Order = "norm-tanh"
+    dropout: float = 0.0
+    class_weight: Literal["balanced", "none"] = "balanced"
+    accelerator: Literal["auto", "cpu", "cuda"] = "auto"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as JSON values."""
+        return asdict(self)
