@@ -1,0 +1,50 @@
+"""What a report is made from: tables and JSON values, no model and no database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from kgreg.blueprint.model import Blueprint
+
+
+@dataclass(frozen=True)
+class ReportContents:
+    """Everything a report shows.
+
+    Attributes
+    ----------
+    title
+        Of the experiment.
+    experiment
+        The validated experiment file: section -> key -> value.
+    data, matching
+        ``Samples.summary()`` and ``Matching.summary()``.
+    blueprint
+        The compiled network, with what was dropped and its provenance.
+    metrics
+        ``CrossValidation.summary()``.
+    predictions
+        ``CrossValidation.predictions``.
+    ranking, stability
+        Of :class:`kgreg.decode.Explanation`.
+    knockouts
+        Of :func:`kgreg.decode.knockout_table`; may be empty.
+    run
+        ``kgreg, started, seconds, command, seed, packages, platform``.
+    """
+
+    title: str
+    experiment: Mapping[str, Any]
+    data: Mapping[str, Any]
+    matching: Mapping[str, Any]
+    blueprint: Blueprint
+    metrics: Mapping[str, Any]
+    predictions: pd.DataFrame
+    ranking: pd.DataFrame
+    stability: Mapping[str, Mapping[str, float]]
+    knockouts: pd.DataFrame
+    run: Mapping[str, Any]
