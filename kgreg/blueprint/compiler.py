@@ -270,10 +270,12 @@ def recompile(blueprint: Blueprint, features: Sequence[str] | None = None, **opt
     table = blueprint.inputs.rename(columns={"node": "gene"}).assign(
         label=lambda t: blueprint.nodes.set_index("id")["label"].reindex(t["gene"]).to_numpy()
     )
+    left_out = table.iloc[:0]
     if features is not None:
         unknown = sorted(set(features) - set(table["feature"]))
         if unknown:
             raise BlueprintError(f"Not inputs of the blueprint: {_some(unknown)}.", "Name features of the data.")
+        left_out = table[~table["feature"].isin(features)]
         table = table.set_index("feature", drop=False).loc[list(features)].reset_index(drop=True)
     result = compile_hierarchy(
         terms,
@@ -289,5 +291,9 @@ def recompile(blueprint: Blueprint, features: Sequence[str] | None = None, **opt
         width=before["width"].reindex(result.nodes["id"]).to_numpy(),
         source=before["source"].reindex(result.nodes["id"]).to_numpy(),
     )
-    dropped = pd.concat([blueprint.dropped, result.dropped], ignore_index=True)
+    asked = pd.DataFrame({"id": left_out["gene"], "label": left_out["label"]}).assign(
+        step="features", kind="gene", reason="not among the features asked for"
+    )
+    parts = [part for part in (blueprint.dropped, asked, result.dropped) if len(part)] or [result.dropped]
+    dropped = pd.concat(parts, ignore_index=True)
     return replace(result, nodes=nodes, dropped=dropped)

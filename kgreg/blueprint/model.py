@@ -43,7 +43,8 @@ class Blueprint:
     Raises
     ------
     BlueprintError
-        If ids repeat, an edge names an unknown node, or a node would read one that does not stand below it.
+        If ids repeat, nodes are not ordered by level, an edge names an unknown node, or a node would read one that does
+        not stand below it.
     """
 
     nodes: pd.DataFrame
@@ -83,6 +84,8 @@ class Blueprint:
             raise BlueprintError(f"Edges appear twice: {_some(pairs)}.", "Give every pair of nodes one edge.")
         if self.inputs.duplicated(["feature", "modality"]).any():
             raise BlueprintError("A feature of one modality feeds two inputs.", "List every input feature once.")
+        if not self.nodes["level"].is_monotonic_increasing:
+            raise BlueprintError("The nodes of a blueprint are not ordered by level.", "Sort them by `level`.")
         level = self.nodes.set_index("id")["level"]
         rising = level.reindex(self.edges["source"]).to_numpy() < level.reindex(self.edges["target"]).to_numpy()
         if not rising.all():
@@ -130,7 +133,7 @@ class Blueprint:
         """Return the SHA-256 (hex) of the nodes, edges, inputs and outputs."""
         digest = hashlib.sha256()
         for table in (self.nodes, self.edges, self.inputs, self.outputs):
-            digest.update(table.to_csv(index=False, float_format="%.9g").encode())
+            digest.update(table.to_csv(index=False, float_format="%.9g", lineterminator="\n").encode())
         return digest.hexdigest()
 
     def summary(self) -> dict[str, int]:

@@ -38,12 +38,13 @@ def load_blueprint(folder: Path) -> Blueprint:
     """
     try:
         record = json.loads((folder / "blueprint.json").read_text(encoding="utf-8"))
+        if record["format"] != FORMAT_VERSION:
+            raise BlueprintError(f"{folder}/blueprint.json has format {record['format']}, not {FORMAT_VERSION}.")
+        provenance, content_hash = record["provenance"], record["content_hash"]
         tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in _TABLES}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise BlueprintError(f"{folder} holds no readable blueprint: {error}", "Run `kgreg compile` again.") from error
-    if record.get("format") != FORMAT_VERSION:
-        raise BlueprintError(f"{folder}/blueprint.json has format {record.get('format')}, not {FORMAT_VERSION}.")
-    blueprint = Blueprint(**tables, provenance=record["provenance"])
-    if blueprint.content_hash() != record["content_hash"]:
+    blueprint = Blueprint(**tables, provenance=provenance)
+    if blueprint.content_hash() != content_hash:
         raise BlueprintError(f"The tables in {folder} are not those that were saved.", "Run `kgreg compile` again.")
     return blueprint
