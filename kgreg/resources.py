@@ -14,3 +14,8 @@ def resource_dir(name: str) -> Path:
     """
     inside = _PACKAGE / name
     return inside if inside.is_dir() else _PACKAGE.parent / name
+
+
+def recipe_file(name: str) -> Path:
+    """Return the path of a bundled experiment file, such as "pbmc68k"."""
+    return _PACKAGE / "recipes" / f"{name}.toml"

@@ -1,5 +1,6 @@
 """Samples in: AnnData, gene matching, splits, scaling."""
 
+from kgreg.data.bundled import bundled_file
 from kgreg.data.matching import Matching, match_genes, match_symbols
 from kgreg.data.samples import Samples, read_samples, usable_features
 from kgreg.data.scaling import Scaler
@@ -10,6 +11,7 @@ __all__ = [
     "Samples",
     "Scaler",
     "Split",
+    "bundled_file",
     "match_genes",
     "match_symbols",
     "read_samples",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from kgreg.store.protocol import GraphStore
 from kgreg.store.queries import run_named
 
 #: What can become of a feature, best first.
-OUTCOMES = ("symbol", "alias", "repeated", "ambiguous", "unknown")
+OUTCOMES = ("symbol", "alias", "constant", "repeated", "ambiguous", "unknown")
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Matching:
     table
         One row a feature, in their order: ``feature``, ``gene`` (node id or None), ``label`` (its present symbol),
         ``outcome``: *symbol* (the present symbol), *alias* (a previous symbol or synonym of exactly one gene),
-        *repeated* (a second name of a gene that another feature matches better), *ambiguous* (a synonym of several
+        *constant* (matched, but left out because its values do not vary), *repeated* (a second name of a gene that another feature matches better), *ambiguous* (a synonym of several
         genes), *unknown*; ``note`` names the genes in question.
     """
 
@@ -36,6 +37,13 @@ class Matching:
         """The features that found their gene: ``feature``, ``gene``, ``label``."""
         found = self.table["outcome"].isin(["symbol", "alias"])
         return self.table.loc[found, ["feature", "gene", "label"]].reset_index(drop=True)
+
+    def without_constant(self, features: Collection[str]) -> Matching:
+        """Return the matching with matched features left out because their values do not vary."""
+        table = self.table.copy()
+        gone = table["feature"].isin(list(features)) & table["gene"].notna()
+        table.loc[gone, ["gene", "outcome", "note"]] = [None, "constant", "same value in every sample"]
+        return Matching(table)
 
     def summary(self) -> dict[str, Any]:
         """Return the count of every outcome and the names that did not match (JSON values)."""

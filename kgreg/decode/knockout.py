@@ -14,8 +14,9 @@ from scipy import stats
 
 from kgreg.decode.importance import ALL
 from kgreg.errors import DataError
-from kgreg.fit.crossval import CrossValidation, Progress, no_progress
+from kgreg.fit.crossval import CrossValidation
 from kgreg.fit.train import FittedModel
+from kgreg.progress import Progress, no_progress
 
 
 @dataclass(frozen=True)

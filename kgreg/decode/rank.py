@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from kgreg.decode.importance import ALL, node_importance
-from kgreg.fit.crossval import CrossValidation, Progress, no_progress
+from kgreg.fit.crossval import CrossValidation
+from kgreg.progress import Progress, no_progress
 
 #: Which null a kind of node is ranked against. A gene carries its information into a rewired graph too, so rewiring
 #: cannot say whether the gene matters; permuted labels can. A term is its genes: rewiring gives it others.
@@ -39,6 +40,14 @@ class Explanation:
         """Return the ``n`` best genes or terms of an output."""
         chosen = self.ranking[(self.ranking["kind"] == kind) & (self.ranking["output"] == output)]
         return chosen.nsmallest(n, "rank")
+
+    def leading_genes(self, n: int) -> list[str]:
+        """Return the labels of the best genes of different outputs, those with the largest scores first."""
+        genes = self.ranking[self.ranking["kind"] == "gene"]
+        if genes["output"].nunique() > 1:
+            genes = genes[(genes["output"] != ALL) & (genes["rank"] == 1)]
+        ordered = genes.sort_values(["rank", "score"], ascending=[True, False])
+        return list(dict.fromkeys(ordered["label"]))[:n]
 
 
 def explain(result: CrossValidation, progress: Progress = no_progress) -> Explanation:

@@ -2,12 +2,15 @@
 
 from kgreg.fit.arms import Arm, Job, arm_blueprint, arm_samples, plan
 from kgreg.fit.baseline import fit_baseline
+from kgreg.fit.crossval import BASELINE, CrossValidation, cross_validate
 from kgreg.fit.metrics import Interval, compare, fold_interval, score
 from kgreg.fit.settings import TrainSettings
 from kgreg.fit.train import FittedModel, fit_network, load_fitted, save_fitted
 
 __all__ = [
+    "BASELINE",
     "Arm",
+    "CrossValidation",
     "FittedModel",
     "Interval",
     "Job",
@@ -15,6 +18,7 @@ __all__ = [
     "arm_blueprint",
     "arm_samples",
     "compare",
+    "cross_validate",
     "fit_baseline",
     "fit_network",
     "fold_interval",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,9 @@ from kgreg.fit.baseline import fit_baseline
 from kgreg.fit.metrics import MAIN_METRIC, compare, fold_interval, score
 from kgreg.fit.settings import TrainSettings
 from kgreg.fit.train import FittedModel, fit_network
-
-#: Called with (what is being done, share done from 0 to 1).
-Progress = Callable[[str, float], None]
+from kgreg.progress import Progress, no_progress
 
 BASELINE = "baseline"
-
-
-def no_progress(text: str, share: float) -> None:
-    """Take no notice."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,313 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.logging import RichHandler
+from rich.markup import escape
+
+from kgreg import __version__, console
+from kgreg.errors import ExperimentError, KgregError, QueryError
+from kgreg.resources import recipe_file
+
+app = typer.Typer(
+    name="kgreg",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Compile biological knowledge into neural networks that can be read.\n\n"
+    "Start with [bold]kgreg demo[/]. Every command has an example in its --help.",
+)
+
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the run.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace the run that is in the folder.")]
+Store = Annotated[Path | None, typer.Option("--store", help="The graph store.  [default: $KGREG_STORE or your data folder]")]
+Replicates = Annotated[int | None, typer.Option("--replicates", help="Fits a fold, each with its own seed.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="Of splits, networks and nulls.")]
+Folds = Annotated[int | None, typer.Option("--folds", help="Of the cross-validation.")]
+Accelerator = Annotated[str | None, typer.Option("--accelerator", help="auto, cpu or cuda.")]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]
+ExperimentArgument = Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="Experiment file (TOML).")]
+Form = Annotated[console.Format, typer.Option("--format", "-f", help="How to print.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"kgreg {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and log messages.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.WARNING,
+        format="%(message)s",
+        handlers=[RichHandler(console=console.err, show_path=debug)],
+    )
+    if debug:
+        # Libraries' own debugging is not what is asked for.
+        for name in ("matplotlib", "fsspec", "h5py", "numba"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+
+
+@app.command()
+def demo(
+    output: Output = Path("kgreg-demo"),
+    force: Force = False,
+    replicates: Replicates = None,
+    seed: Seed = None,
+) -> None:
+    """Tell ten types of blood cells apart through GO biological process, and explain how.
+
+    700 real cells, 765 genes, offline; about a minute and a half on two cores.
+
+    [dim]Example:[/]  kgreg demo --output my-first-run
+    """
+    run(recipe_file("pbmc68k"), output, force, False, replicates, seed, None, None)
+
+
+@app.command()
+def run(
+    experiment: ExperimentArgument,
+    output: Output = None,
+    force: Force = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run that is in the folder.")] = False,
+    replicates: Replicates = None,
+    seed: Seed = None,
+    folds: Folds = None,
+    accelerator: Accelerator = None,
+) -> None:
+    """Do a whole experiment: compile, train, explain, knock out, report.
+
+    [dim]Example:[/]  kgreg run experiment.toml --replicates 3 --output runs/three
+    """
+    from kgreg.runs import run_experiment
+
+    asked = _experiment(experiment, replicates, seed, folds, accelerator)
+    folder = Path(output or asked.output.folder)
+    with console.progress_bar("starting") as progress, _resumable(folder):
+        finished = run_experiment(asked, output=folder, force=force, resume=resume, progress=progress)
+    console.show_compiled(finished)
+    console.show_metrics(finished)
+    console.show_ranking(finished)
+    console.show_knockouts(finished.knockouts)
+    _say("Report", finished.report)
+
+
+@app.command()
+def load(
+    sources: Annotated[list[str] | None, typer.Argument(help="Which sources; all of them by default.")] = None,
+    store: Store = None,
+    force: Force = False,
+) -> None:
+    """Load the bundled knowledge into a graph store: GO, its human annotations, Reactome, JASPAR.
+
+    [dim]Example:[/]  kgreg load go goa --store my.lbug
+    """
+    from kgreg.store import default_store_path
+    from kgreg.store import load as load_store
+
+    path = store or default_store_path()
+    with console.progress_bar("loading") as progress:
+        counts = load_store(path, sources or None, progress, force)
+    console.write_table(["what", "how many"], [[name, f"{n:,}"] for name, n in counts.items()], "table", f"In {path}")
+
+
+@app.command()
+def query(
+    cypher: Annotated[str, typer.Argument(help="A Cypher statement; values as $name with --param.")],
+    param: Annotated[list[str] | None, typer.Option("--param", "-p", help="NAME=VALUE (VALUE as JSON, else text).")] = None,
+    form: Form = "table",
+    store: Store = None,
+    write: Annotated[bool, typer.Option("--write", help="Let the statement change the store.")] = False,
+) -> None:
+    """Ask the graph store, in Cypher; read-only unless told otherwise.
+
+    [dim]Example:[/]  kgreg query 'MATCH (g:Gene {symbol: $s})-[a:ANNOTATED_TO]->(t:Term) RETURN t.id, t.name, a.evidence' -p s=CD79A
+    """
+    from kgreg.store import open_store
+
+    with open_store(store, read_only=not write) as opened:
+        result = opened.query(cypher, _parameters(param or []))
+    rows = [list(row) for row in zip(*(column.to_pylist() for column in result.columns), strict=True)]
+    console.write_table(result.column_names, rows, form)
+    if form == "table":
+        console.err.print(f"[dim]{len(rows):,} rows[/]")
+
+
+@app.command(name="compile")
+def compile_(
+    experiment: ExperimentArgument,
+    output: Output = None,
+    force: Force = False,
+    seed: Seed = None,
+    folds: Folds = None,
+    replicates: Replicates = None,
+) -> None:
+    """Compile the network of an experiment, and say what was left out; trains nothing.
+
+    [dim]Example:[/]  kgreg compile experiment.toml --output runs/one
+    """
+    from kgreg.runs import run_experiment
+
+    asked = _experiment(experiment, replicates, seed, folds, None)
+    folder = Path(output or asked.output.folder)
+    with console.progress_bar("compiling") as progress:
+        compiled = run_experiment(asked, output=folder, force=force, until="compile", progress=progress)
+    console.show_compiled(compiled)
+    _say("Next", f"kgreg train {folder}")
+
+
+@app.command()
+def train(folder: RunArgument) -> None:
+    """Train the networks of a compiled run; continues where it was interrupted.
+
+    [dim]Example:[/]  kgreg train runs/one
+    """
+    console.show_metrics(_continue(folder, "train"))
+    _say("Next", f"kgreg explain {folder}")
+
+
+@app.command()
+def explain(
+    folder: RunArgument,
+    top: Annotated[int, typer.Option("--top", "-n", min=1, help="How many subsystems and genes of every output.")] = 5,
+    form: Form = "table",
+    output: Annotated[str | None, typer.Option("--for", help="One output only, such as a class.")] = None,
+) -> None:
+    """Rank genes and subsystems against their nulls (training first what is not trained yet).
+
+    [dim]Example:[/]  kgreg explain runs/one --for 'CD19+ B' --top 20 --format csv > b-cells.csv
+    """
+    finished = _continue(folder, "explain")
+    ranking = finished.explanation.ranking
+    outputs = list(dict.fromkeys(ranking["output"]))
+    if output is not None and output not in outputs:
+        raise ExperimentError(f"There is no output '{output}' in {folder}.", f"Choose one of: {', '.join(outputs)}.")
+    if form == "table":
+        console.show_ranking(finished, top, output)
+    else:
+        chosen = ranking[(ranking["rank"] <= top) & (ranking["output"].isin([output] if output else outputs))]
+        console.write_frame(chosen.sort_values(["output", "kind", "rank"], kind="stable"), form)
+
+
+@app.command()
+def knockout(
+    folder: RunArgument,
+    genes: Annotated[list[str] | None, typer.Argument(help="Genes to knock out, one at a time.")] = None,
+    sets: Annotated[list[str] | None, typer.Option("--set", help="NAME=GENE,GENE,...: genes to knock out together.")] = None,
+    form: Form = "table",
+) -> None:
+    """Knock genes out of the trained networks of a run (those of its experiment, unless you name others).
+
+    [dim]Example:[/]  kgreg knockout runs/one CD79A NKG7 --set 'CD3 complex=CD3D,CD3E,CD3G'
+    """
+    from kgreg.runs import knock_out_again
+
+    asked = {gene: [gene] for gene in genes or []}
+    for text in sets or []:
+        name, found, listed = text.partition("=")
+        if not found:
+            raise ExperimentError(f"'{text}' is not of the form NAME=GENE,GENE.", "For example: --set CD3=CD3D,CD3E.")
+        asked[name.strip()] = [gene.strip() for gene in listed.split(",") if gene.strip()]
+    if asked:
+        with console.progress_bar("knocking out") as progress:
+            table = knock_out_again(folder, asked, progress=progress)
+    else:
+        table = _continue(folder, "knockout").knockouts
+    if form == "table":
+        console.show_knockouts(table, 5)
+    else:
+        console.write_frame(table, form)
+
+
+@app.command()
+def report(folder: RunArgument) -> None:
+    """Write the report of a run again (finishing first what is unfinished).
+
+    [dim]Example:[/]  kgreg report runs/one
+    """
+    _say("Report", _continue(folder, "report", again=["report"]).report)
+
+
+# ---- shared ----------------------------------------------------------------------------------------------------------
+
+
+def _experiment(
+    path: Path, replicates: int | None, seed: int | None, folds: int | None, accelerator: str | None
+) -> Any:
+    from kgreg.experiment import read_experiment
+
+    asked = read_experiment(path)
+    return asked.replace("training", replicates=replicates, seed=seed, folds=folds, accelerator=accelerator)
+
+
+def _continue(folder: Path, until: str, again: list[str] | None = None) -> Any:
+    from kgreg.runs import continue_run
+
+    with console.progress_bar("starting") as progress, _resumable(folder):
+        return continue_run(folder, again=again or (), until=until, progress=progress)
+
+
+class _resumable:  # noqa: N801 (a context manager, used like a function)
+    """Say after Ctrl-C how to go on, if there is something to go on with."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if kind is KeyboardInterrupt and (self.folder / "run.json").is_file():
+            console.err.print(f"Stopped; finished fits are kept. Go on with: kgreg report {escape(str(self.folder))}")
+
+
+def _parameters(texts: list[str]) -> dict[str, Any]:
+    import json
+
+    values: dict[str, Any] = {}
+    for text in texts:
+        name, found, value = text.partition("=")
+        if not found:
+            raise QueryError(f"The parameter '{text}' is not of the form NAME=VALUE.", "For example: -p symbol=CD79A.")
+        values[name] = value
+        with suppress(ValueError):
+            values[name] = json.loads(value)
+    return values
+
+
+def _say(what: str, text: Path | str) -> None:
+    console.out.print(f"[bold]{what}[/] {escape(str(text))}", highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Run the command line; a user meets messages, not tracebacks, unless they ask for them with ``--debug``."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1
+    try:
+        app(["--debug", *arguments] if debug else arguments)
+    except KgregError as error:
+        if debug:
+            console.err.print_exception()
+        console.show_error(error)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        console.err.print("Interrupted.")
+        sys.exit(130)
+    except Exception as error:
+        if debug:
+            console.err.print_exception()
+        name = type(error).__name__
+        console.err.print(f"[bold red]Unexpected error:[/] {name}: {escape(str(error))}", highlight=False)
+        console.err.print("This is a defect of kgreg. Run again with --debug and report what it shows.")
+        sys.exit(70)

@@ -1,0 +1,198 @@
+"""What the commands print: progress, tables, errors."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from kgreg.errors import KgregError
+from kgreg.progress import Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from kgreg.runs import Run
+
+Format = Literal["table", "csv", "json"]
+
+out = Console()
+err = Console(stderr=True)
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Progress]:
+    """Show one bar on standard error while the work goes on; in a pipe, nothing but the result is printed."""
+    bar = Bar(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        console=err,
+        transient=True,
+        disable=not err.is_terminal,
+    )
+    with bar:
+        task = bar.add_task(title, total=1.0)
+        yield lambda text, share: bar.update(task, description=escape(text), completed=share)
+
+
+def show_error(error: KgregError) -> None:
+    """Print what is wrong and what to do."""
+    err.print(f"[bold red]Error:[/] {escape(error.message)}", highlight=False, soft_wrap=True)
+    if error.hint:
+        err.print(escape(error.hint), highlight=False, soft_wrap=True)
+
+
+def write_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], form: Format, title: str = "") -> None:
+    """Print rows as a table, as CSV or as a JSON array of objects."""
+    if form == "json":
+        records = [dict(zip(columns, map(_plain, row), strict=True)) for row in rows]
+        text = json.dumps(records, indent=1, ensure_ascii=False, default=str)
+    elif form == "csv":
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([_flat(value) for value in row] for row in rows)
+        text = buffer.getvalue().rstrip("\n")
+    else:
+        table = Table(title=title or None, title_justify="left", title_style="bold")
+        for name in columns:
+            table.add_column(escape(name), overflow="fold")
+        for row in rows:
+            table.add_row(*(escape(_short(value)) for value in row))
+        out.print(table)
+        return
+    out.file.write(text + "\n")
+
+
+def write_frame(frame: pd.DataFrame, form: Format, title: str = "") -> None:
+    """Print a data frame, see :func:`write_table`."""
+    write_table(list(frame.columns), frame.to_numpy(dtype=object).tolist(), form, title)
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _flat(value: Any) -> Any:
+    """Return what a spreadsheet can hold: lists and maps as JSON, absent numbers as nothing."""
+    if isinstance(value, (dict, list)):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return "" if _plain(value) is None else value
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return "–" if not math.isfinite(value) else f"{value:.3g}"
+    return "–" if value is None else str(value)
+
+
+# ---- a run -----------------------------------------------------------------------------------------------------------
+
+_ARM_NAMES = {
+    "graph": "network on the graph",
+    "baseline": "linear baseline",
+    "rewired": "network on rewired graphs",
+    "labels": "network, permuted labels",
+}
+
+
+def show_compiled(run: Run) -> None:
+    """Print the size of the network and what was left out."""
+    summary = run.blueprint.summary()
+    text = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in summary.items())
+    out.print(f"[bold]Network[/]  {text}", highlight=False)
+    dropped = run.blueprint.dropped.groupby(["step", "kind"]).size()
+    left_out = ", ".join(f"{count:,} {kind}s ({step})" for (step, kind), count in dropped.items())
+    out.print(f"[bold]Left out[/] {left_out or 'nothing'} [dim](each with its reason: blueprint/dropped.parquet)[/]")
+
+
+def show_metrics(run: Run) -> None:
+    """Print the main metrics of every arm, and the verdict."""
+    metrics = run.metrics
+    names = [name for name in ("balanced_accuracy", "auroc", "pearson_r", "r2") if name in metrics["arms"][0]["metrics"]]
+    table = Table(
+        title=f"{metrics['folds']}-fold cross-validation, seed {metrics['seed']}: mean and 95 % interval over the folds",
+        title_justify="left",
+        title_style="bold",
+    )
+    table.add_column("")
+    for name in names:
+        table.add_column(name.replace("_", " "))
+    for arm in metrics["arms"]:
+        draws = f" (n = {arm['draws']})" if arm["arm"] in ("rewired", "labels") else ""
+        cells = [_with_interval(arm["metrics"][name], "mean") for name in names]
+        table.add_row(_ARM_NAMES.get(arm["arm"], arm["arm"]) + draws, *cells)
+    out.print(table)
+    out.print(metrics["verdict"], style="italic", highlight=False)
+
+
+def show_ranking(run: Run, n: int = 3, output: str | None = None) -> None:
+    """Print the best subsystems and genes of every output."""
+    explanation = run.explanation
+    outputs = [output] if output is not None else list(dict.fromkeys(explanation.ranking["output"]))
+    networks = int(explanation.ranking["n"].max())
+    table = Table(
+        title=f"Top {n} of every output: score with its 95 % interval over {networks} networks, "
+        f"seed {run.metrics['seed']}; * q < 0.05 against the null",
+        title_justify="left",
+        title_style="bold",
+        show_lines=True,
+    )
+    for name in ("output", "subsystems", "genes"):
+        table.add_column(name)
+    for name in outputs:
+        cells = ["\n".join(_ranked(row) for row in explanation.top(kind, name, n).to_dict("records")) for kind in _KINDS]
+        table.add_row(escape(name), *cells)
+    out.print(table)
+
+
+_KINDS = ("term", "gene")
+
+
+def _ranked(row: dict[str, Any]) -> str:
+    star = "*" if row["q"] is not None and row["q"] < 0.05 else ""
+    return escape(f"{row['label']}{star} {_with_interval(row, 'score')}")
+
+
+def show_knockouts(table: pd.DataFrame, n: int = 3) -> None:
+    """Print for every knockout the outputs and subsystems that move most, over all samples."""
+    shown = Table(
+        title="Knockouts: change of probability (or value), and of subsystems in standard deviations, with 95 % intervals",
+        title_justify="left",
+        title_style="bold",
+        show_lines=True,
+    )
+    for name in ("knocked out", "outputs", "subsystems"):
+        shown.add_column(name)
+    for name, rows in table[table["group"] == "all"].groupby("knockout", sort=False):
+        cells = []
+        for kind in ("output", "term"):
+            best = rows[rows["kind"] == kind].sort_values("delta", key=abs, ascending=False).head(n)
+            cells.append(
+                "\n".join(escape(f"{row['label']} {_with_interval(row, 'delta', '+')}") for row in best.to_dict("records"))
+            )
+        shown.add_row(escape(str(name)), *cells)
+    if len(table):
+        note = f"n = {int(table['n'].max())} networks, {int(table['samples'].max())} samples, seed {table['seed'].iloc[0]}"
+        shown.caption, shown.caption_justify = note, "left"
+        out.print(shown)
+
+
+def _with_interval(row: dict[str, Any], value: str, sign: str = "") -> str:
+    numbers = [row[name] for name in (value, "low", "high")]
+    if any(number is None or not math.isfinite(number) for number in numbers):
+        return "–" if numbers[0] is None or not math.isfinite(numbers[0]) else f"{numbers[0]:{sign}.3f}"
+    return f"{numbers[0]:{sign}.3f} [{numbers[1]:{sign}.3f}, {numbers[2]:{sign}.3f}]"

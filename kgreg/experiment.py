@@ -1,0 +1,256 @@
+"""The experiment file: what ``kgreg run`` is asked to do, checked before anything starts."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from kgreg.errors import ExperimentError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSection(_Section):
+    """``[data]``: the samples.
+
+    ``file`` is an ``.h5ad`` path, relative to the experiment file, or ``scanpy:pbmc68k_reduced``.
+    """
+
+    file: str
+    label: str
+    layer: str = "X"
+    group: str | None = None
+    task: Literal["classification", "regression"] | None = None
+    constant_genes: Literal["error", "drop"] = "error"
+
+
+class KnowledgeSection(_Section):
+    """``[knowledge]``: which part of the graph guides the network, and how it is cut to size."""
+
+    guide: Literal["go", "reactome"] = "go"
+    namespace: Literal["biological_process", "molecular_function", "cellular_component"] = "biological_process"
+    relations: list[Literal["is_a", "part_of", "regulates", "positively_regulates", "negatively_regulates"]] = Field(
+        default=["is_a", "part_of"], min_length=1
+    )
+    evidence_excluded: list[str] = ["ND"]
+    store: str | None = None
+    min_genes: Annotated[int, Field(ge=1)] = 10
+    max_genes: Annotated[int, Field(ge=1)] | None = 300
+    redundancy: Annotated[float, Field(gt=0, le=1)] | None = 1.0
+    max_depth: Annotated[int, Field(ge=0)] | None = None
+    root: str | None = None
+    cycles: Literal["error", "break"] = "error"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> KnowledgeSection:
+        for key in ("namespace", "relations"):
+            if self.guide == "reactome" and getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f"'{key}' selects a part of GO and means nothing with guide = \"reactome\"; remove it")
+        if self.max_genes is not None and self.max_genes < self.min_genes:
+            raise ValueError(f"max_genes = {self.max_genes} is below min_genes = {self.min_genes}")
+        return self
+
+
+class NetworkSection(_Section):
+    """``[network]``: neurons a term, and what happens in them."""
+
+    width: Annotated[int, Field(ge=1)] = 4
+    width_fraction: Annotated[float, Field(ge=0)] = 0.0
+    order: Literal["norm-tanh", "tanh-norm"] = "norm-tanh"
+    auxiliary: Annotated[float, Field(ge=0)] = 0.3
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class TrainingSection(_Section):
+    """``[training]``: cross-validation and the fits in it."""
+
+    folds: Annotated[int, Field(ge=2)] = 5
+    replicates: Annotated[int, Field(ge=1)] = 1
+    seed: Annotated[int, Field(ge=0)] = 0
+    stop_fraction: Annotated[float, Field(gt=0, lt=0.6)] = 0.15
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    batch_size: Annotated[int, Field(ge=2)] = 64
+    max_epochs: Annotated[int, Field(ge=1)] = 100
+    patience: Annotated[int, Field(ge=1)] = 8
+    class_weight: Literal["balanced", "none"] = "balanced"
+    accelerator: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+class NullsSection(_Section):
+    """``[nulls]``: how many rewired graphs and how many permutations of the labels are trained beside the graph."""
+
+    rewired: Annotated[int, Field(ge=0)] = 3
+    labels: Annotated[int, Field(ge=0)] = 3
+
+
+class KnockoutsSection(_Section):
+    """``[knockouts]``: single ``genes``, named ``sets``, and the best genes of ``automatic`` outputs."""
+
+    genes: list[str] = []
+    sets: dict[str, Annotated[list[str], Field(min_length=1)]] = {}
+    automatic: Annotated[int, Field(ge=0)] = 0
+
+
+class OutputSection(_Section):
+    """``[output]``: the folder of the run, relative to the experiment file."""
+
+    folder: str = "run"
+
+
+class Experiment(_Section):
+    """A whole experiment."""
+
+    title: str = "kgreg experiment"
+    data: DataSection
+    knowledge: KnowledgeSection = KnowledgeSection()
+    network: NetworkSection = NetworkSection()
+    training: TrainingSection = TrainingSection()
+    nulls: NullsSection = NullsSection()
+    knockouts: KnockoutsSection = KnockoutsSection(automatic=3)
+    output: OutputSection = OutputSection()
+
+    @field_validator("title")
+    @classmethod
+    def _titled(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("give the experiment a title, or leave the key out")
+        return value
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return sections, keys and values, defaults included (JSON values)."""
+        return self.model_dump(mode="json")
+
+    def replace(self, section: str, **values: Any) -> Experiment:
+        """Return the experiment with values of one section changed (None: left alone), checked again."""
+        record = self.to_dict()
+        record[section] |= {key: value for key, value in values.items() if value is not None}
+        return make_experiment(record, "the options of the command line")
+
+
+def read_experiment(path: Path | str) -> Experiment:
+    """Read and check an experiment file (TOML, or the ``experiment.json`` of a run).
+
+    Paths in it become absolute, taken relative to the file.
+
+    Raises
+    ------
+    ExperimentError
+        If the file cannot be read, is not TOML, has an unknown key or a wrong value; the message names the file, the
+        line, the key and the allowed values.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ExperimentError(f"{path} cannot be read: {error}", "Give the path of an experiment file.") from error
+    try:
+        record = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except ValueError as error:  # of both parsers; the message has line and column
+        raise ExperimentError(f"{path} is not valid {path.suffix[1:].upper() or 'TOML'}: {error}.") from error
+    experiment = make_experiment(record, str(path), text)
+    return _resolve_paths(experiment, path.resolve().parent)
+
+
+def make_experiment(record: dict[str, Any], origin: str = "the experiment", text: str = "") -> Experiment:
+    """Check sections, keys and values.
+
+    Parameters
+    ----------
+    record
+        Section -> key -> value.
+    origin, text
+        Name and text of the file, for the line numbers of errors.
+
+    Raises
+    ------
+    ExperimentError
+        See :func:`read_experiment`.
+    """
+    try:
+        return Experiment.model_validate(record)
+    except ValidationError as error:
+        problems = [_explain(problem, origin, text) for problem in error.errors(include_url=False)]
+        _, messages, hints = zip(*sorted(problems, key=lambda found: found[0]), strict=True)
+        raise ExperimentError("\n".join(messages), "\n".join(dict.fromkeys(h for h in hints if h))) from None
+
+
+def _resolve_paths(experiment: Experiment, base: Path) -> Experiment:
+    record = experiment.to_dict()
+    if not record["data"]["file"].startswith("scanpy:"):
+        record["data"]["file"] = str(base / record["data"]["file"])
+    if record["knowledge"]["store"] is not None and "://" not in record["knowledge"]["store"]:
+        record["knowledge"]["store"] = str(base / record["knowledge"]["store"])
+    record["output"]["folder"] = str(base / record["output"]["folder"])
+    return Experiment.model_validate(record)
+
+
+# ---- messages --------------------------------------------------------------------------------------------------------
+
+
+def _explain(problem: Any, origin: str, text: str) -> tuple[int, str, str]:
+    """Return line, message and hint for one problem that pydantic found."""
+    place = [str(part) for part in problem["loc"]]
+    line = _line_of(text, place)
+    where = f"{origin}, line {line}" if line else origin
+    kind = problem["type"]
+    section, allowed = _keys_at(place[:-1])
+    if kind == "extra_forbidden":
+        close = difflib.get_close_matches(place[-1], allowed, n=1)
+        meant = f"Did you mean '{close[0]}'? " if close else ""
+        inside = f"[{section}]" if section else "the experiment file"
+        hint = f"{meant}Allowed in {inside}: {', '.join(allowed)}."
+        return line, f"{where}: {inside} has no key '{place[-1]}'.", hint
+    if kind == "missing":
+        if place[-1] in Experiment.model_fields and not section:
+            return line, f"{where}: the section [{place[-1]}] is missing.", ""
+        return line, f"{where}: [{section}] {place[-1]} is missing.", f"Add `{place[-1]} = ...` under [{section}]."
+    if kind in ("model_type", "model_attributes_type"):
+        return line, f"{where}: {'.'.join(place)} must be a section, written `[{'.'.join(place)}]`.", ""
+    if kind == "value_error":
+        return line, f"{where}: {'.'.join(place)}: {problem['msg'].removeprefix('Value error, ')}.", ""
+    said = problem["msg"].replace("Input should be", "it should be")
+    return line, f"{where}: {'.'.join(place)} is {json.dumps(problem['input'], default=str)}, but {said}.", ""
+
+
+def _keys_at(place: list[str]) -> tuple[str, list[str]]:
+    """Return the section's name and its keys."""
+    if not place:
+        return "", list(Experiment.model_fields)
+    field = Experiment.model_fields.get(place[0])
+    model = field.annotation if field is not None else None
+    keys = list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+    return ".".join(place), keys
+
+
+_HEADER = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?$")
+_KEY = re.compile(r"""^\s*((?:"[^"]*"|'[^']*'|[\w-]+)(?:\s*\.\s*(?:"[^"]*"|'[^']*'|[\w-]+))*)\s*=""")
+
+
+def _line_of(text: str, place: list[str]) -> int:
+    """Return the line (from 1) of a key, else of its section, else 0."""
+    best, depth = 0, 0
+    table: list[str] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := _HEADER.match(line):
+            table = found = _parts(header[1])
+        elif key := _KEY.match(line):
+            found = [*table, *_parts(key[1])]
+        else:
+            continue
+        common = len(found) if found == place[: len(found)] else 0
+        if common > depth:
+            best, depth = number, common
+    return best
+
+
+def _parts(dotted: str) -> list[str]:
+    return [part.strip().strip("\"'") for part in dotted.split(".")]

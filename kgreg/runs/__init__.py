@@ -1,0 +1,7 @@
+"""Whole experiments: the stages from experiment file to report, and the folder they write to."""
+
+from kgreg.runs.pipeline import STAGES, continue_run, knock_out_again, run_experiment
+from kgreg.runs.reporting import report_result
+from kgreg.runs.run import Run, open_run
+
+__all__ = ["STAGES", "Run", "continue_run", "knock_out_again", "open_run", "report_result", "run_experiment"]

@@ -1,0 +1,58 @@
+"""From results to the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kgreg import __version__
+from kgreg.data import Matching
+from kgreg.decode import Explanation
+from kgreg.fit import CrossValidation
+from kgreg.report import ReportContents, write_report
+from kgreg.runs.environment import describe_environment
+
+
+def report_result(
+    path: Path | str,
+    result: CrossValidation,
+    explanation: Explanation,
+    matching: Matching,
+    knockouts: pd.DataFrame | None = None,
+    *,
+    title: str = "kgreg experiment",
+    experiment: Mapping[str, Any] | None = None,
+    run: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write the HTML report of a cross-validated network; return its path.
+
+    Parameters
+    ----------
+    experiment
+        What was asked, section -> key -> value. Default: the settings of the training.
+    run
+        ``started, seconds, command, packages, platform``. Default: this process.
+
+    Raises
+    ------
+    OutputError
+        If ``path`` cannot be written.
+    """
+    about = dict(run) if run is not None else {**describe_environment(), "seconds": None}
+    contents = ReportContents(
+        title=title,
+        experiment=experiment if experiment is not None else {"training": result.settings.to_dict()},
+        data=result.samples.summary(),
+        matching=matching.summary(),
+        blueprint=result.blueprint,
+        metrics=result.summary(),
+        predictions=result.predictions,
+        ranking=explanation.ranking,
+        stability=explanation.stability,
+        knockouts=knockouts if knockouts is not None else pd.DataFrame(),
+        run={"kgreg": __version__, "seed": result.seed, **about},
+    )
+    return write_report(contents, Path(path))

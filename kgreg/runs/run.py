@@ -1,0 +1,80 @@
+"""A run on disk, as pandas tables and plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kgreg.blueprint import Blueprint, load_blueprint
+from kgreg.decode import Explanation
+from kgreg.experiment import Experiment, read_experiment
+from kgreg.runs.folder import RunFolder, read_json
+from kgreg.runs.records import load_explanation, read_table
+
+
+@dataclass(frozen=True)
+class Run:
+    """Results of :func:`run_experiment`. Every table is read when it is first asked for.
+
+    Attributes
+    ----------
+    path
+        The folder.
+    """
+
+    path: Path
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """What was asked."""
+        return read_experiment(self.path / "experiment.json")
+
+    @cached_property
+    def blueprint(self) -> Blueprint:
+        """The compiled network."""
+        return load_blueprint(self.path / "blueprint")
+
+    @cached_property
+    def data(self) -> dict[str, Any]:
+        """Counts of samples, features and classes."""
+        return dict(read_json(self.path / "data.json"))
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """Metrics of every arm with intervals, comparisons and the verdict."""
+        return dict(read_json(self.path / "metrics.json"))
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """Predictions for every test sample."""
+        return read_table(self.path / "predictions.parquet")
+
+    @cached_property
+    def explanation(self) -> Explanation:
+        """Ranked genes and subsystems."""
+        return load_explanation(self.path)
+
+    @cached_property
+    def knockouts(self) -> pd.DataFrame:
+        """Effects of the knockouts on outputs and subsystems."""
+        return read_table(self.path / "knockouts.parquet")
+
+    @property
+    def report(self) -> Path:
+        """The HTML file."""
+        return self.path / "report.html"
+
+
+def open_run(path: Path | str) -> Run:
+    """Open the folder of a run.
+
+    Raises
+    ------
+    OutputError
+        If there is no run in it.
+    """
+    return Run(RunFolder(Path(path)).path)

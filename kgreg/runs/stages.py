@@ -1,0 +1,117 @@
+"""The stages of an experiment, each from memory to memory; :mod:`kgreg.runs.pipeline` puts them on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kgreg.blueprint import Blueprint, Guide, compile_guide, go_guide, reactome_guide
+from kgreg.data import Matching, Samples, Split, match_genes, read_samples, split_folds, usable_features
+from kgreg.data.bundled import bundled_file
+from kgreg.decode import Explanation
+from kgreg.experiment import Experiment
+from kgreg.fit import TrainSettings
+from kgreg.progress import Progress, no_progress
+from kgreg.store import default_store_path, load, open_store
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """Samples, what became of their gene names, the network over them, and the folds."""
+
+    samples: Samples
+    matching: Matching
+    blueprint: Blueprint
+    splits: list[Split]
+
+
+def guide_of(experiment: Experiment) -> Guide:
+    """Return the guide that ``[knowledge]`` asks for."""
+    knowledge = experiment.knowledge
+    if knowledge.guide == "reactome":
+        return reactome_guide(knowledge.evidence_excluded)
+    return go_guide(knowledge.namespace, knowledge.relations, knowledge.evidence_excluded)
+
+
+def settings_of(experiment: Experiment) -> TrainSettings:
+    """Return the settings of one fit."""
+    training, network = experiment.training, experiment.network
+    return TrainSettings(
+        learning_rate=training.learning_rate,
+        weight_decay=training.weight_decay,
+        batch_size=training.batch_size,
+        max_epochs=training.max_epochs,
+        patience=training.patience,
+        auxiliary=network.auxiliary,
+        order=network.order,
+        dropout=network.dropout,
+        class_weight=training.class_weight,
+        accelerator=training.accelerator,
+    )
+
+
+def read_data(experiment: Experiment, data: AnnData | None = None) -> Samples:
+    """Read the samples of ``[data]``, from ``data`` if an object is given instead of the file."""
+    section = experiment.data
+    source = bundled_file(section.file) if section.file.startswith("scanpy:") else Path(section.file)
+    return read_samples(
+        data if data is not None else source, section.label, layer=section.layer, group=section.group, task=section.task
+    )
+
+
+def split_data(experiment: Experiment, samples: Samples) -> list[Split]:
+    """Return the folds of ``[training]``."""
+    training = experiment.training
+    return split_folds(samples, training.folds, training.stop_fraction, training.seed)
+
+
+def compile_experiment(
+    experiment: Experiment, data: AnnData | None = None, progress: Progress = no_progress
+) -> Compiled:
+    """Read the data, match its genes to the store, and compile the network.
+
+    The default store is made from the bundled snapshot if there is none yet; a store that was named must exist.
+    """
+    progress("reading the data", 0.0)
+    samples = read_data(experiment, data)
+    splits = split_data(experiment, samples)
+    knowledge = experiment.knowledge
+    location: Any = knowledge.store
+    if location is None:
+        location = default_store_path()
+        if not location.exists():
+            load(location, progress=lambda text, share: progress(text, 0.8 * share))
+    with open_store(location) as store:
+        progress("matching gene symbols", 0.85)
+        matching = match_genes(samples.features, store)
+        matched = list(matching.matched["feature"])
+        usable = usable_features(samples, matched, experiment.data.constant_genes)
+        matching = matching.without_constant(set(matched) - set(usable))
+        progress("compiling the network", 0.9)
+        blueprint = compile_guide(
+            store,
+            guide_of(experiment),
+            matching.matched,
+            min_genes=knowledge.min_genes,
+            max_genes=knowledge.max_genes,
+            redundancy=knowledge.redundancy,
+            max_depth=knowledge.max_depth,
+            root=knowledge.root,
+            cycles=knowledge.cycles,
+            width=experiment.network.width,
+            width_fraction=experiment.network.width_fraction,
+            task=samples.label,
+        )
+    progress("compiling the network", 1.0)
+    return Compiled(samples, matching, blueprint, splits)
+
+
+def knockouts_of(experiment: Experiment, explanation: Explanation) -> dict[str, list[str]]:
+    """Return name -> genes of every knockout that ``[knockouts]`` asks for."""
+    section = experiment.knockouts
+    asked = {gene: [gene] for gene in section.genes} | {name: list(genes) for name, genes in section.sets.items()}
+    return asked | {gene: [gene] for gene in explanation.leading_genes(section.automatic) if gene not in asked}
