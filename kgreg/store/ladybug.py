@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,6 +29,9 @@ LOADING_SUFFIX = ".loading"
 # Ladybug reserves this much address space for a file. Its own 8 TiB do not fit where address space is limited, or
 # where one process opens many stores.
 _MAX_BYTES = 2**38
+
+# Of a syntax error, the list of every keyword that could have stood there instead.
+_ALTERNATIVES = re.compile(r" expecting \{[^}]*\}")
 
 _RELOAD = "Run `kgreg load --force` to write it anew."
 
@@ -67,7 +71,8 @@ def run_statement(connection: ladybug.Connection, cypher: str, parameters: dict[
     if isinstance(result, list):
         raise ValueError("The query holds several statements.")
     try:
-        return result.get_as_arrow()
+        # A statement that only writes has no columns, which get_as_arrow cannot stand.
+        return result.get_as_arrow() if result.get_column_names() else pa.table({})
     finally:
         result.close()
 
@@ -119,7 +124,7 @@ class LadybugStore:
                     f"The store {self.location} is open for reading, and the query writes.",
                     "Open it with --write (read_only=False) if you mean to change it.",
                 ) from None
-            raise QueryError(text, "See `kgreg query --help` for the labels, relations and named queries.") from None
+            raise QueryError(_ALTERNATIVES.sub("", text), self._advice(text)) from None
 
     def counts(self) -> dict[str, int]:
         """Return the number of nodes of every label and of relations of every type."""
@@ -167,15 +172,20 @@ class LadybugStore:
                 self._connection.interrupt()
                 raise
 
+    def _advice(self, message: str) -> str:
+        if not message.startswith("Binder exception"):
+            return "Check the Cypher and the values of its parameters."
+        tables = run_statement(self._connection, "CALL show_tables() RETURN name, type").to_pylist()
+        names = sorted(row["name"] for row in tables if row["name"] != MARKER)
+        return f"The labels and relation types of the graph are: {', '.join(names)}."
+
     def _check_complete(self) -> None:
         refusal = StoreError(
             f"{self.location} is not a complete kgreg store: its load never finished, or another program wrote it.",
-            "Run `kgreg load` to write it, or give the path of another store.",
+            "Give the path of another store, or run `kgreg load --force` to replace this one.",
         )
         try:
-            marks = run_statement(self._connection, f"MATCH (s:{MARKER}) RETURN s.schema AS schema")[
-                "schema"
-            ].to_pylist()
+            marks = run_statement(self._connection, f"MATCH (s:{MARKER}) RETURN s.schema AS schema")
         except RuntimeError as error:
             log.debug("%s: %s", self.location, error)
             raise refusal from None

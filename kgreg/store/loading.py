@@ -181,10 +181,13 @@ def _settle(target: Path, force: bool) -> dict[str, str]:
     """
     if not target.exists():
         return {}
-    if target.is_file() and target.stat().st_size and target.read_bytes()[: len(_MAGIC)] != _MAGIC:
-        raise StoreError(
-            f"{target} exists and is not a store; it is left alone.", "Give another path, or move the file away."
-        )
+    if target.is_file():
+        with target.open("rb") as file:
+            start = file.read(len(_MAGIC))
+        if start not in (b"", _MAGIC):  # not even with force: it may be somebody's data
+            raise StoreError(
+                f"{target} exists and is not a store; it is left alone.", "Give another path, or move the file away."
+            )
     try:
         with LadybugStore(target, read_only=False) as store:
             rows = store.sources().to_pylist()
