@@ -27,7 +27,9 @@ app = typer.Typer(
 
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the run.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the run that is in the folder.")]
-Store = Annotated[Path | None, typer.Option("--store", help="The graph store.  [default: $KGREG_STORE or your data folder]")]
+Store = Annotated[
+    Path | None, typer.Option("--store", help="The graph store.  [default: $KGREG_STORE or your data folder]")
+]
 Replicates = Annotated[int | None, typer.Option("--replicates", help="Fits a fold, each with its own seed.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Of splits, networks and nulls.")]
 Folds = Annotated[int | None, typer.Option("--folds", help="Of the cross-validation.")]
@@ -46,7 +48,9 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and log messages.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     logging.basicConfig(
         level=logging.DEBUG if debug else logging.WARNING,
@@ -125,14 +129,16 @@ def load(
 @app.command()
 def query(
     cypher: Annotated[str, typer.Argument(help="A Cypher statement; values as $name with --param.")],
-    param: Annotated[list[str] | None, typer.Option("--param", "-p", help="NAME=VALUE (VALUE as JSON, else text).")] = None,
+    param: Annotated[
+        list[str] | None, typer.Option("--param", "-p", help="NAME=VALUE (VALUE as JSON, else text).")
+    ] = None,
     form: Form = "table",
     store: Store = None,
     write: Annotated[bool, typer.Option("--write", help="Let the statement change the store.")] = False,
 ) -> None:
     """Ask the graph store, in Cypher; read-only unless told otherwise.
 
-    [dim]Example:[/]  kgreg query 'MATCH (g:Gene {symbol: $s})-[a:ANNOTATED_TO]->(t:Term) RETURN t.id, t.name, a.evidence' -p s=CD79A
+    [dim]Example:[/]  kgreg query 'MATCH (g:Gene {symbol: $s})-[:ANNOTATED_TO]->(t:Term) RETURN t.id, t.name' -p s=CD79A
     """
     from kgreg.store import open_store
 
@@ -204,7 +210,9 @@ def explain(
 def knockout(
     folder: RunArgument,
     genes: Annotated[list[str] | None, typer.Argument(help="Genes to knock out, one at a time.")] = None,
-    sets: Annotated[list[str] | None, typer.Option("--set", help="NAME=GENE,GENE,...: genes to knock out together.")] = None,
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", help="NAME=GENE,GENE,...: genes to knock out together.")
+    ] = None,
     form: Form = "table",
 ) -> None:
     """Knock genes out of the trained networks of a run (those of its experiment, unless you name others).

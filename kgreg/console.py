@@ -114,21 +114,23 @@ def show_compiled(run: Run) -> None:
     summary = run.blueprint.summary()
     text = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in summary.items())
     out.print(f"[bold]Network[/]  {text}", highlight=False)
-    dropped = run.blueprint.dropped.groupby(["step", "kind"]).size()
-    left_out = ", ".join(f"{count:,} {kind}s ({step})" for (step, kind), count in dropped.items())
+    dropped = run.blueprint.dropped.groupby(["step", "kind"], sort=False).size().reset_index(name="count")
+    left_out = ", ".join(f"{row['count']:,} {row['kind']}s ({row['step']})" for row in _records(dropped))
     out.print(f"[bold]Left out[/] {left_out or 'nothing'} [dim](each with its reason: blueprint/dropped.parquet)[/]")
 
 
 def show_metrics(run: Run) -> None:
     """Print the main metrics of every arm, and the verdict."""
     metrics = run.metrics
-    names = [name for name in ("balanced_accuracy", "auroc", "pearson_r", "r2") if name in metrics["arms"][0]["metrics"]]
+    names = [
+        name for name in ("balanced_accuracy", "auroc", "pearson_r", "r2") if name in metrics["arms"][0]["metrics"]
+    ]
     table = Table(
-        title=f"{metrics['folds']}-fold cross-validation, seed {metrics['seed']}: mean and 95 % interval over the folds",
+        title=f"{metrics['folds']}-fold cross-validation, seed {metrics['seed']}: mean and 95 % interval",
         title_justify="left",
         title_style="bold",
     )
-    table.add_column("")
+    table.add_column("model")
     for name in names:
         table.add_column(name.replace("_", " "))
     for arm in metrics["arms"]:
@@ -154,12 +156,9 @@ def show_ranking(run: Run, n: int = 3, output: str | None = None) -> None:
     for name in ("output", "subsystems", "genes"):
         table.add_column(name)
     for name in outputs:
-        cells = ["\n".join(_ranked(row) for row in explanation.top(kind, name, n).to_dict("records")) for kind in _KINDS]
+        cells = ["\n".join(map(_ranked, _records(explanation.top(kind, name, n)))) for kind in ("term", "gene")]
         table.add_row(escape(name), *cells)
     out.print(table)
-
-
-_KINDS = ("term", "gene")
 
 
 def _ranked(row: dict[str, Any]) -> str:
@@ -168,27 +167,42 @@ def _ranked(row: dict[str, Any]) -> str:
 
 
 def show_knockouts(table: pd.DataFrame, n: int = 3) -> None:
-    """Print for every knockout the outputs and subsystems that move most, over all samples."""
+    """Print for every knockout the outputs that move most, in whose samples, and the subsystems that move most."""
+    if not len(table):
+        return
     shown = Table(
-        title="Knockouts: change of probability (or value), and of subsystems in standard deviations, with 95 % intervals",
+        title="Knockouts: change of the mean probability (or value) and of subsystems (in standard deviations), "
+        "with 95 % intervals",
         title_justify="left",
         title_style="bold",
         show_lines=True,
     )
-    for name in ("knocked out", "outputs", "subsystems"):
-        shown.add_column(name)
-    for name, rows in table[table["group"] == "all"].groupby("knockout", sort=False):
+    for heading in ("knocked out", "outputs", "subsystems, all samples"):
+        shown.add_column(heading)
+    for knockout, rows in table.groupby("knockout", sort=False):
+        groups = rows["group"] != "all" if (rows["group"] != "all").any() else rows["group"] == "all"
+        outputs = rows[(rows["kind"] == "output") & groups]
+        terms = rows[(rows["kind"] == "term") & (rows["group"] == "all")]
         cells = []
-        for kind in ("output", "term"):
-            best = rows[rows["kind"] == kind].sort_values("delta", key=abs, ascending=False).head(n)
-            cells.append(
-                "\n".join(escape(f"{row['label']} {_with_interval(row, 'delta', '+')}") for row in best.to_dict("records"))
-            )
-        shown.add_row(escape(str(name)), *cells)
-    if len(table):
-        note = f"n = {int(table['n'].max())} networks, {int(table['samples'].max())} samples, seed {table['seed'].iloc[0]}"
-        shown.caption, shown.caption_justify = note, "left"
-        out.print(shown)
+        for best, where in ((outputs, True), (terms, False)):
+            best = best.sort_values("delta", key=abs, ascending=False, kind="stable").head(n)
+            lines = [f"{_target(row, where)} {_with_interval(row, 'delta', '+')}" for row in _records(best)]
+            cells.append(escape("\n".join(lines)))
+        shown.add_row(escape(str(knockout)), *cells)
+    networks, samples = int(table["n"].max()), int(table["samples"].max())
+    shown.caption = f"n = {networks} networks, {samples} samples, seed {table['seed'].iloc[0]}"
+    shown.caption_justify = "left"
+    out.print(shown)
+
+
+def _target(row: dict[str, Any], where: bool) -> str:
+    if not where or row["group"] == "all":
+        return str(row["label"])
+    return f"{row['label']} in " + ("its own samples" if row["group"] == row["label"] else row["group"])
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
 
 
 def _with_interval(row: dict[str, Any], value: str, sign: str = "") -> str:

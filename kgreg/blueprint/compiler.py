@@ -264,9 +264,7 @@ def recompile(blueprint: Blueprint, features: Sequence[str] | None = None, **opt
     genes = set(blueprint.genes["id"])
     from_gene = blueprint.edges["source"].isin(genes)
     terms = blueprint.edges[~from_gene].rename(columns={"source": "child", "target": "parent"})
-    links = blueprint.edges[from_gene].rename(
-        columns={"source": "gene", "target": "term", "relation": "evidence"}
-    )
+    links = blueprint.edges[from_gene].rename(columns={"source": "gene", "target": "term", "relation": "evidence"})
     table = blueprint.inputs.rename(columns={"node": "gene"}).assign(
         label=lambda t: blueprint.nodes.set_index("id")["label"].reindex(t["gene"]).to_numpy()
     )

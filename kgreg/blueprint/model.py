@@ -189,9 +189,7 @@ class Blueprint:
         """
         from kgreg.blueprint.compiler import recompile
 
-        return recompile(
-            self, min_genes=min_genes, max_genes=max_genes, redundancy=redundancy, max_depth=max_depth
-        )
+        return recompile(self, min_genes=min_genes, max_genes=max_genes, redundancy=redundancy, max_depth=max_depth)
 
     def collapse(self) -> Blueprint:
         """Return the blueprint with every term merged into its only child if both hold the same genes."""

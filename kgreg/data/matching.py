@@ -26,8 +26,9 @@ class Matching:
     table
         One row a feature, in their order: ``feature``, ``gene`` (node id or None), ``label`` (its present symbol),
         ``outcome``: *symbol* (the present symbol), *alias* (a previous symbol or synonym of exactly one gene),
-        *constant* (matched, but left out because its values do not vary), *repeated* (a second name of a gene that another feature matches better), *ambiguous* (a synonym of several
-        genes), *unknown*; ``note`` names the genes in question.
+        *constant* (matched, but left out because its values do not vary), *repeated* (a second name of a gene that
+        another feature matches better), *ambiguous* (a synonym of several genes), *unknown*; ``note`` names the genes
+        in question.
     """
 
     table: pd.DataFrame

@@ -61,10 +61,22 @@ class Samples:
         return len(self.names)
 
     def columns(self, features: list[str]) -> NDArray[np.float32]:
-        """Return the dense matrix ``[n_samples, len(features)]`` of the named features, in that order."""
+        """Return the dense matrix ``[n_samples, len(features)]`` of the named features, in that order.
+
+        Raises
+        ------
+        DataError
+            If a feature is not there.
+        """
         position = {feature: i for i, feature in enumerate(self.features)}
+        missing = [feature for feature in features if feature not in position]
+        if missing:
+            raise DataError(
+                f"{self.origin} lacks {len(missing)} of {len(features)} features: {_list(missing)}.",
+                "Give the data that the blueprint was compiled for.",
+            )
         picked = self.x[:, [position[feature] for feature in features]]
-        dense = picked.toarray() if sparse.issparse(picked) else np.asarray(picked)
+        dense = picked if isinstance(picked, np.ndarray) else picked.toarray()
         return np.ascontiguousarray(dense, dtype=np.float32)
 
     def summary(self) -> dict[str, Any]:
@@ -175,9 +187,7 @@ def _open(data: Path | str | AnnData) -> tuple[AnnData, str, str]:
         return adata, str(path), hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _matrix(
-    adata: AnnData, layer: str, origin: str
-) -> tuple[NDArray[np.float32] | sparse.csr_matrix, list[str]]:
+def _matrix(adata: AnnData, layer: str, origin: str) -> tuple[NDArray[np.float32] | sparse.csr_matrix, list[str]]:
     available = [
         *(["X"] if adata.X is not None else []),
         *(["raw"] if adata.raw is not None else []),
@@ -206,11 +216,14 @@ def _refuse_duplicates(features: list[str], origin: str) -> None:
 def _refuse_not_finite(
     matrix: NDArray[np.float32] | sparse.csr_matrix, features: list[str], origin: str, layer: str
 ) -> None:
-    values = matrix.data if sparse.issparse(matrix) else matrix
-    bad = ~np.isfinite(values)
-    if not bad.any():
+    if isinstance(matrix, np.ndarray):
+        bad = ~np.isfinite(matrix)
+        columns = np.nonzero(bad)[1]
+    else:
+        bad = ~np.isfinite(matrix.data)
+        columns = matrix.indices[bad]
+    if not len(columns):
         return
-    columns = matrix.indices[bad] if sparse.issparse(matrix) else np.nonzero(bad)[1]
     names = [features[i] for i in np.unique(columns)]
     raise DataError(
         f"{int(bad.sum())} values of {origin} (layer {layer}) are NaN or infinite, in {len(names)} genes: "
@@ -221,7 +234,9 @@ def _refuse_not_finite(
 
 def _column(obs: pd.DataFrame, name: str, origin: str) -> pd.Series[Any]:
     if name not in obs:
-        raise DataError(f"{origin} has no column '{name}' in obs.", f"Choose one of: {', '.join(map(str, obs)) or '-'}.")
+        raise DataError(
+            f"{origin} has no column '{name}' in obs.", f"Choose one of: {', '.join(map(str, obs)) or '-'}."
+        )
     column: pd.Series[Any] = obs[name]
     missing = int(column.isna().sum())
     if missing:
@@ -250,7 +265,10 @@ def _target(values: pd.Series[Any], task: Task, label: str, origin: str) -> tupl
         return codes.astype(np.int64), [str(name) for name in classes]
     if not pd.api.types.is_numeric_dtype(values):
         raise DataError(f"The column '{label}' of {origin} holds no numbers.", 'Set task = "classification".')
-    return values.to_numpy(dtype=np.float32), []
+    target = values.to_numpy(dtype=np.float32)
+    if not np.isfinite(target).all():
+        raise DataError(f"The column '{label}' of {origin} holds infinite values.", "Remove those samples.")
+    return target, []
 
 
 def _list(names: list[str], most: int = 10) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,21 +35,47 @@ def split_folds(samples: Samples, n_folds: int = 5, stop_fraction: float = 0.15,
     """Split samples for cross-validation.
 
     Classes are spread evenly over the folds; samples of one group never lie on two sides. The stopping part is taken
-    from the training part by the same rules.
+    from the training part by the same rules; every class is left to fit with in every fold.
 
     Raises
     ------
     DataError
-        If a class has fewer samples, or there are fewer groups, than folds.
+        If a class has fewer samples, or there are fewer groups, than the folds need; if all samples of a class lie in
+        groups that would be held out together; if ``stop_fraction`` is not between 0 and 1.
     """
+    if not 0 < stop_fraction < 1:
+        raise DataError(
+            f"The stopping part cannot be {stop_fraction} of the training part.", "Give a share such as 0.15."
+        )
     _refuse_too_few(samples, n_folds)
     rows = np.arange(len(samples))
     splits = []
     n_inner = max(2, round(1 / stop_fraction))
     for fold, (train, test) in enumerate(_fold_rows(samples, rows, n_folds, seed)):
-        inner_fit, inner_stop = _fold_rows(samples, train, n_inner, seed + 1 + fold)[0]
-        splits.append(Split(fold, train[inner_fit], train[inner_stop], test))
+        if not len(test):
+            raise DataError(f"Fold {fold + 1} of {n_folds} holds no group.", "Ask for fewer folds.")
+        splits.append(Split(fold, *_take_stopping_part(samples, train, n_inner, fold, seed + 1 + fold), test))
     return splits
+
+
+def _take_stopping_part(samples: Samples, train: Index, n_parts: int, fold: int, seed: int) -> tuple[Index, Index]:
+    """Return ``train`` as a part to fit and one to stop by, the latter about one of ``n_parts``."""
+    if samples.groups is not None and len(np.unique(samples.groups[train])) < 2:
+        raise DataError(
+            f"The training part of fold {fold + 1} is one group, which cannot be split to stop training by.",
+            "Samples in more groups are needed, or other folds.",
+        )
+    missing: Index = np.empty(0, dtype=np.int64)
+    for fit, stop in _fold_rows(samples, train, n_parts, seed):
+        if samples.task == "classification":
+            missing = np.setdiff1d(samples.target, samples.target[train[fit]])
+        if len(stop) and not len(missing):
+            return train[fit], train[stop]
+    names = ", ".join(samples.classes[i] for i in missing)
+    raise DataError(
+        f"In fold {fold + 1} no samples of these classes are left to fit with: {names}. They lie in too few groups.",
+        "Remove or merge these classes, ask for other folds, or try another seed.",
+    )
 
 
 def splits_table(splits: list[Split], samples: Samples) -> pd.DataFrame:
@@ -75,13 +102,16 @@ def _fold_rows(samples: Samples, rows: Index, n_folds: int, seed: int) -> list[t
         (False, False): KFold,
         (False, True): GroupKFold,
     }
-    if groups is not None:
-        n_folds = min(n_folds, len(np.unique(groups)))
-    elif stratify:
-        # The inner split may be finer than the smallest class has samples; every class must still be fitted.
-        n_folds = max(2, min(n_folds, int(np.bincount(target)[np.unique(target)].min())))
+    # The inner split may be finer than there are samples, groups, or samples of a class.
+    most = len(rows) if groups is None else len(np.unique(groups))
+    if stratify:
+        counts = np.bincount(target)[np.unique(target)]
+        most = min(most, int(counts.min() if groups is None else counts.max()))
+    n_folds = max(2, min(n_folds, most))
     splitter = kinds[stratify, groups is not None](n_splits=n_folds, shuffle=True, random_state=seed)
-    return list(splitter.split(np.zeros(len(rows)), target, groups))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # small classes: checked by the callers
+        return list(splitter.split(np.zeros(len(rows)), target, groups))
 
 
 def _refuse_too_few(samples: Samples, n_folds: int) -> None:
@@ -89,11 +119,14 @@ def _refuse_too_few(samples: Samples, n_folds: int) -> None:
         raise DataError(f"Cross-validation needs at least 2 folds, not {n_folds}.")
     if samples.groups is not None:
         found = len(np.unique(samples.groups))
-        if found < n_folds:
-            raise DataError(f"There are {found} groups for {n_folds} folds.", "Ask for fewer folds.")
+        if found < max(n_folds, 3):
+            raise DataError(
+                f"There are {found} groups for {n_folds} folds.",
+                "Ask for fewer folds; at least 3 groups are needed to test, to stop by and to fit with.",
+            )
     if samples.task == "classification":
         # A class needs a sample to test, one to stop by and one to fit with, in every fold.
-        least = max(n_folds, 3)
+        least = max(n_folds, 4 if n_folds == 2 else 3)
         counts = np.bincount(samples.target, minlength=len(samples.classes))
         small = [f"{name} ({count})" for name, count in zip(samples.classes, counts, strict=True) if count < least]
         if small:

@@ -86,7 +86,9 @@ def explain(result: CrossValidation, progress: Progress = no_progress) -> Explan
     ranking = rank_scores(real, nulls, info, columns).assign(seed=result.seed)
     kinds = info["kind"].to_numpy()
     stability = {
-        kind: agreement(real[:, kinds == kind, columns.index(ALL)]) for kind in ("term", "gene") if (kinds == kind).any()
+        kind: agreement(real[:, kinds == kind, columns.index(ALL)])
+        for kind in ("term", "gene")
+        if (kinds == kind).any()
     }
     return Explanation(ranking, stability)
 

@@ -7,7 +7,8 @@ import logging
 import os
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,9 +110,7 @@ def fit_network(
     scratch = None if folder is None else folder / "checkpoints"
     best_epoch, history = _run(module, batches, stop, settings, scratch, on_epoch)
     network.eval().cpu()
-    model = FittedModel(
-        network, blueprint, scaler, samples.task, target_scale, seed, best_epoch, history
-    )
+    model = FittedModel(network, blueprint, scaler, samples.task, target_scale, seed, best_epoch, history)
     if folder is not None:
         save_fitted(model, settings, n_outputs, folder)
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
@@ -208,20 +207,20 @@ def _class_weight(samples: Samples, split: Split, settings: TrainSettings) -> to
     return torch.from_numpy(weight.astype(np.float32))
 
 
-class _quiet(warnings.catch_warnings):  # noqa: N801 (a context manager, used like a function)
+@contextmanager
+def _quiet() -> Iterator[None]:
     """Silence Lightning's hints about loaders and sparse tensors' beta notice; errors pass."""
-
-    def __enter__(self) -> None:  # type: ignore[override]
-        super().__enter__()
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        self._levels = {name: logging.getLogger(name).level for name in ("lightning.pytorch", "lightning.fabric")}
-        for name in self._levels:
-            logging.getLogger(name).setLevel(logging.ERROR)
-
-    def __exit__(self, *exc: object) -> None:
-        for name, level in self._levels.items():
-            logging.getLogger(name).setLevel(level)
-        super().__exit__(*exc)
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
 
 
 # ---- on disk ---------------------------------------------------------------------------------------------------------

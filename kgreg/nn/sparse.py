@@ -40,9 +40,7 @@ class _SparseProduct(torch.autograd.Function):
             pattern = _csr(layer.crow, layer.col, values, (layer.out_features, layer.in_features))
             d_values = torch.sparse.sampled_addmm(pattern, dy, x.t(), beta=0.0).values()
         if ctx.needs_input_grad[1]:
-            transposed = _csr(
-                layer.crow_t, layer.col_t, values[layer.order_t], (layer.in_features, layer.out_features)
-            )
+            transposed = _csr(layer.crow_t, layer.col_t, values[layer.order_t], (layer.in_features, layer.out_features))
             d_x = transposed @ dy
         return d_values, d_x, None
 
@@ -74,6 +72,7 @@ class SparseLinear(nn.Module):
     crow_t: Tensor
     col_t: Tensor
     order_t: Tensor
+    bound: Tensor
 
     def __init__(
         self,
@@ -102,14 +101,14 @@ class SparseLinear(nn.Module):
         if fan_in is None:
             fan_in = np.bincount(rows, minlength=out_features).astype(float)
         bound = torch.from_numpy(1.0 / np.sqrt(np.maximum(fan_in, 1.0))[rows])
-        self.register_buffer("_bound", bound.to(torch.get_default_dtype()), persistent=False)
+        self.register_buffer("bound", bound.to(torch.get_default_dtype()), persistent=False)
         self.weight = nn.Parameter(torch.empty(len(rows)))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw the weights anew from the global torch generator."""
         with torch.no_grad():
-            self.weight.uniform_(-1.0, 1.0).mul_(self._bound)
+            self.weight.uniform_(-1.0, 1.0).mul_(self.bound)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``W x``."""
@@ -164,4 +163,3 @@ def expand_blocks(
     rows = target_start[edge] + within // source_width[edge]
     cols = source_start[edge] + within % source_width[edge]
     return rows, cols, edge
-

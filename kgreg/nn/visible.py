@@ -161,9 +161,7 @@ class _Layout:
         self.levels = []
         for level in np.unique(level_of):
             inside = np.flatnonzero(level_of == level)
-            self.levels.append(
-                slice(int(self.start[inside[0]]), int(self.start[inside[-1]] + self.width[inside[-1]]))
-            )
+            self.levels.append(slice(int(self.start[inside[0]]), int(self.start[inside[-1]] + self.width[inside[-1]])))
         term = {node: i for i, node in enumerate(self.term_ids)}
         feature = {node: i for i, node in enumerate(blueprint.inputs["node"])}
         edges = blueprint.edges

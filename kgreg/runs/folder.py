@@ -34,7 +34,9 @@ class RunFolder:
         if record is None:
             raise OutputError(f"{path} holds no run of kgreg.", "Give the folder that `kgreg run` or `compile` wrote.")
         if record.get("format") != FORMAT_VERSION:
-            raise OutputError(f"{path}/{RECORD} has format {record.get('format')}; this version reads {FORMAT_VERSION}.")
+            raise OutputError(
+                f"{path}/{RECORD} has format {record.get('format')}; this version reads {FORMAT_VERSION}."
+            )
         self.record = record
 
     @classmethod
@@ -108,7 +110,9 @@ def _refuse_unwritable(path: Path) -> None:
         with tempfile.TemporaryFile(dir=nearest):
             pass
     except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}.", "Choose another folder with --output.") from None
+        raise OutputError(
+            f"{path} cannot be written: {error.strerror}.", "Choose another folder with --output."
+        ) from None
 
 
 def _read_record(path: Path) -> dict[str, Any] | None:
