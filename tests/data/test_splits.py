@@ -1,0 +1,185 @@
+"""Splits without leakage, and scaling that knows the training part only."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from kgreg.data import Samples, Scaler, Split, split_folds, splits_table
+from kgreg.errors import DataError
+
+some = settings(max_examples=80, deadline=None)
+
+
+def make(target: list[int] | list[float], groups: list[int] | None = None) -> Samples:
+    classes = isinstance(target[0], int)
+    return Samples(
+        x=np.zeros((len(target), 1), dtype=np.float32),
+        features=["g"],
+        names=[f"s{i}" for i in range(len(target))],
+        target=np.array(target, dtype=np.int64 if classes else np.float32),
+        classes=[f"class {c}" for c in range(max(target) + 1)] if classes else [],
+        groups=None if groups is None else np.array([f"donor {g}" for g in groups]),
+        task="classification" if classes else "regression",
+        **{"label": "y", "layer": "X", "origin": "test"},
+    )
+
+
+def check(splits: list[Split], samples: Samples) -> None:
+    """What must hold for every split."""
+    everything = set(range(len(samples)))
+    assert sorted(np.concatenate([split.test for split in splits])) == sorted(everything)
+    for split in splits:
+        fit, stop, test = set(split.fit), set(split.stop), set(split.test)
+        assert fit
+        assert stop
+        assert test
+        assert fit | stop | test == everything
+        assert len(fit) + len(stop) + len(test) == len(everything)
+        assert split.train.tolist() == sorted(fit | stop)
+        if samples.groups is not None:
+            sides = [set(samples.groups[list(part)]) for part in (fit, stop, test)]
+            assert sum(map(len, sides)) == len(set(samples.groups)), "a group lies on two sides"
+        if samples.task == "classification":
+            assert set(samples.target[list(fit)]) == set(samples.target), "a class is not fitted"
+
+
+@some
+@given(st.integers(2, 5), st.data(), st.integers(0, 5))
+def test_classes_are_spread_evenly(n_folds: int, data: st.DataObject, seed: int) -> None:
+    counts = data.draw(st.lists(st.integers(max(n_folds, 4), 30), min_size=2, max_size=4))
+    target = data.draw(st.permutations([c for c, n in enumerate(counts) for _ in range(n)]))
+    samples = make(target)
+    splits = split_folds(samples, n_folds, seed=seed)
+    check(splits, samples)
+    for split in splits:
+        found = np.bincount(samples.target[split.test], minlength=len(counts))
+        assert (np.abs(found - np.array(counts) / n_folds) <= 1).all()
+
+
+@some
+@given(st.integers(2, 5), st.integers(0, 60), st.floats(0.05, 0.4), st.integers(0, 5))
+def test_values_are_split_into_folds_of_one_size(n_folds: int, more: int, fraction: float, seed: int) -> None:
+    samples = make([float(i) for i in range(3 * n_folds + more)])
+    splits = split_folds(samples, n_folds, fraction, seed)
+    check(splits, samples)
+    sizes = [len(split.test) for split in splits]
+    assert max(sizes) - min(sizes) <= 1
+
+
+@some
+@given(st.data(), st.booleans(), st.integers(2, 4), st.integers(0, 3))
+def test_no_group_lies_on_two_sides(data: st.DataObject, classes: bool, n_folds: int, seed: int) -> None:
+    n_groups = data.draw(st.integers(3, 12))
+    sizes = data.draw(st.lists(st.integers(1, 9), min_size=n_groups, max_size=n_groups))
+    groups = data.draw(st.permutations([group for group, size in enumerate(sizes) for _ in range(size)]))
+    kind = st.integers(0, 2) if classes else st.floats(-1, 1, width=32)
+    target = data.draw(st.lists(kind, min_size=len(groups), max_size=len(groups)))
+    samples = make(target, groups)
+    try:
+        splits = split_folds(samples, n_folds, seed=seed)
+    except DataError as error:
+        # Refused in words: too few groups or too few samples or groups of a class.
+        assert any(word in error.message for word in ("groups", "Classes with fewer", "too few"))  # noqa: PT017
+        return
+    check(splits, samples)
+    event("split")
+
+
+@pytest.mark.parametrize("classes", [True, False])
+def test_grouped_splits_work_where_there_is_enough(classes: bool) -> None:
+    groups = [g for g in range(12) for _ in range(10)]
+    target = [i % 2 for i in range(120)] if classes else [i / 7 for i in range(120)]
+    samples = make(target, groups)
+    splits = split_folds(samples, 4)
+    check(splits, samples)
+    assert [len(split.test) for split in splits] == [30] * 4
+
+
+def test_the_same_seed_gives_the_same_splits_and_another_seed_others() -> None:
+    samples = make([0, 1, 2] * 20)
+
+    def rows(seed: int) -> list[list[int]]:
+        return [part.tolist() for split in split_folds(samples, 3, seed=seed) for part in (split.fit, split.stop)]
+
+    assert rows(1) == rows(1)
+    assert rows(1) != rows(2)
+
+
+def test_the_stopping_part_has_the_share_asked_for() -> None:
+    samples = make([0, 1] * 200)
+    for split in split_folds(samples, 4, stop_fraction=0.2):
+        assert len(split.stop) == pytest.approx(0.2 * len(split.train), abs=2)
+
+
+@pytest.mark.parametrize("n_folds", [2, 3, 5])
+def test_classes_too_small_for_the_folds_are_named_with_their_counts(n_folds: int) -> None:
+    with pytest.raises(DataError, match=r"Classes with fewer than \d samples.*: class 1 \(2\)"):
+        split_folds(make([0] * 20 + [1, 1] + [2] * 20), n_folds)
+
+
+def test_two_folds_need_four_samples_of_a_class() -> None:
+    with pytest.raises(DataError, match=r"class 0 \(3\), class 1 \(3\)"):
+        split_folds(make([0, 1] * 3), 2)
+    samples = make([0, 1] * 4)
+    check(split_folds(samples, 2), samples)
+
+
+@pytest.mark.parametrize("n_folds", [1, 0])
+def test_less_than_two_folds_are_refused(n_folds: int) -> None:
+    with pytest.raises(DataError, match="at least 2 folds"):
+        split_folds(make([0, 1] * 10), n_folds)
+
+
+@pytest.mark.parametrize("fraction", [0.0, -0.1, 1.0])
+def test_a_stopping_part_of_nothing_or_everything_is_refused(fraction: float) -> None:
+    with pytest.raises(DataError, match="stop"):
+        split_folds(make([0, 1] * 10), 2, stop_fraction=fraction)
+
+
+def test_too_few_groups_and_too_few_samples_are_refused() -> None:
+    with pytest.raises(DataError, match="3 groups for 4 folds"):
+        split_folds(make([0, 1] * 15, [i % 3 for i in range(30)]), 4)
+    with pytest.raises(DataError, match="groups"):
+        split_folds(make([0, 1] * 15, [i % 2 for i in range(30)]), 2)
+    with pytest.raises(DataError, match="5 samples are too few for 2 folds"):
+        split_folds(make([0.5, 1.0, 1.5, 2.0, 2.5]), 2)
+
+
+def test_a_class_that_lives_in_one_group_is_refused_by_name() -> None:
+    groups = [g for g in range(8) for _ in range(5)]
+    target = [2 if g == 3 else i % 2 for i, g in enumerate(groups)]
+    with pytest.raises(DataError, match="class 2"):
+        split_folds(make(target, groups), 4)
+
+
+def test_the_table_lists_every_sample_once_a_fold() -> None:
+    samples = make([0, 1] * 12)
+    table = splits_table(split_folds(samples, 3), samples)
+    assert len(table) == 3 * 24
+    assert not table.duplicated(["fold", "sample"]).any()
+    assert table.loc[table["part"] == "test", "sample"].is_unique
+    assert set(table["part"]) == {"fit", "stop", "test"}
+
+
+# ---- scaling ---------------------------------------------------------------------------------------------------------
+
+
+def test_scaled_training_rows_have_mean_zero_and_sd_one() -> None:
+    x = np.random.default_rng(0).gamma(2.0, 3.0, size=(50, 4)).astype(np.float32)
+    scaled = Scaler.fit(x).transform(x)
+    assert scaled.dtype == np.float32
+    np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(scaled.std(axis=0), 1, atol=1e-5)
+
+
+@some
+@given(st.floats(-1e6, 1e6, width=32), st.integers(2, 300), st.floats(-1e6, 1e6, width=32))
+def test_a_feature_that_did_not_vary_in_training_is_only_centred(value: float, n: int, other: float) -> None:
+    scaler = Scaler.fit(np.full((n, 2), value, dtype=np.float32))
+    assert scaler.sd.tolist() == [1.0, 1.0]
+    new = scaler.transform(np.array([[value, other]], dtype=np.float32))
+    assert new[0, 0] == pytest.approx(0, abs=max(1e-6, abs(value) * 1e-6))
+    assert np.isfinite(new).all()
