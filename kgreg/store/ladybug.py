@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
+import shlex
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -33,12 +34,15 @@ _MAX_BYTES = 2**38
 # Of a syntax error, the list of every keyword that could have stood there instead.
 _ALTERNATIVES = re.compile(r" expecting \{[^}]*\}")
 
-_RELOAD = "Run `kgreg load --force` to write it anew."
-
 
 def loading_path(path: Path) -> Path:
     """Return where the store of ``path`` is written before it takes its place."""
     return path.with_name(path.name + LOADING_SUFFIX)
+
+
+def load_command(path: Path, options: str = "") -> str:
+    """Return the command that writes the store at ``path``, for hints."""
+    return f"`kgreg load {options}--store {shlex.quote(str(path))}`"
 
 
 def open_database(path: Path, read_only: bool) -> ladybug.Database:
@@ -62,7 +66,9 @@ def open_database(path: Path, read_only: bool) -> ladybug.Database:
             raise StoreError(
                 f"{path} is not a Ladybug database.", "Give the path of a store written by `kgreg load`."
             ) from None
-        raise StoreError(f"The store {path} cannot be opened: {text}", _RELOAD) from None
+        raise StoreError(
+            f"The store {path} cannot be opened: {text}", f"Run {load_command(path, '--force ')} to write it anew."
+        ) from None
 
 
 def run_statement(connection: ladybug.Connection, cypher: str, parameters: dict[str, Any] | None = None) -> pa.Table:
@@ -182,7 +188,8 @@ class LadybugStore:
     def _check_complete(self) -> None:
         refusal = StoreError(
             f"{self.location} is not a complete kgreg store: its load never finished, or another program wrote it.",
-            "Give the path of another store, or run `kgreg load --force` to replace this one.",
+            "Give the path of another store, or replace this one with"
+            f" {load_command(Path(self.location), '--force ')}.",
         )
         try:
             marks = run_statement(self._connection, f"MATCH (s:{MARKER}) RETURN s.schema AS schema")
@@ -195,7 +202,7 @@ class LadybugStore:
         if found != SCHEMA_VERSION:
             raise StoreError(
                 f"The store {self.location} has schema {found}; this version of kgreg reads {SCHEMA_VERSION}.",
-                _RELOAD,
+                f"Run {load_command(Path(self.location), '--force ')} to write it anew.",
             )
 
 
@@ -203,7 +210,7 @@ def _refuse_what_is_no_store(file: Path) -> None:
     if file.name.endswith(LOADING_SUFFIX):
         raise StoreError(
             f"{file} is a half-written store that `kgreg load` left behind when it was stopped.",
-            "Run `kgreg load` again: it removes the file and starts over.",
+            f"Run {load_command(file.with_name(file.name.removesuffix(LOADING_SUFFIX)))}: it removes this file.",
         )
     if file.is_dir():
         raise StoreError(f"{file} is a folder, not a store.", "Give the path of the database file.")
@@ -211,12 +218,12 @@ def _refuse_what_is_no_store(file: Path) -> None:
         if loading_path(file).exists():
             raise StoreError(
                 f"The store {file} was never finished: its load was stopped, or is still running.",
-                "Run `kgreg load` again.",
+                f"Run {load_command(file)} again.",
             )
-        raise StoreError(f"There is no store at {file}.", "Run `kgreg load` to make one; it takes seconds.")
+        raise StoreError(f"There is no store at {file}.", f"Run {load_command(file)} to make one; it takes seconds.")
     with contextlib.suppress(OSError):
         if file.stat().st_size == 0:
-            raise StoreError(f"{file} is empty, not a store.", "Run `kgreg load --force` to write it.")
+            raise StoreError(f"{file} is empty, not a store.", f"Run {load_command(file, '--force ')} to write it.")
 
 
 def _first_line(error: Exception) -> str:

@@ -105,7 +105,8 @@ def _build(target: Path, names: list[str], anew: bool, report: Progress) -> dict
         report("finishing", _COPIED)
         _flush(aside)
         # Only a damaged store still has files beside it here; a new one must not meet them.
-        _remove_beside(target)
+        for file in _beside(target):
+            file.unlink(missing_ok=True)
         os.replace(aside, target)
         _flush(target.parent)
     except BaseException:
@@ -123,6 +124,7 @@ def _write(connection: ladybug.Connection, read: list[tuple[str, SourceTables]],
         connection.execute((resource_dir("graphs") / "schema.ladybug.cypher").read_text(encoding="utf-8"))
     else:
         connection.execute(f"MATCH (s:{MARKER}) DELETE s")
+        connection.execute("CHECKPOINT")
     total = max(1, sum(tables.rows for _, tables in read))
     done = 0
     for name, tables in read:
@@ -162,6 +164,8 @@ def _copy(connection: ladybug.Connection, source: str, table: str, rows: pa.Tabl
     try:
         connection.execute(f"COPY {table} FROM $rows", {"rows": rows})
     except RuntimeError as error:
+        if not str(error).startswith("Copy exception"):  # a full disk, say, is no fault of the source
+            raise
         raise SourceError(
             f"The rows of {source} for {table} do not fit the graph: {str(error).strip()}",
             "A relation names a node that no source brings, or a node comes twice; check the source's tables.",
@@ -188,8 +192,12 @@ def _settle(target: Path, force: bool) -> dict[str, str]:
             raise StoreError(
                 f"{target} exists and is not a store; it is left alone.", "Give another path, or move the file away."
             )
+    logged = any(file.exists() for file in _beside(target))
     try:
+        # Opened for writing, because that fails while another process writes to it.
         with LadybugStore(target, read_only=False) as store:
+            if not logged:  # nothing to fold in: let the file be, to the last byte
+                store.query("CALL force_checkpoint_on_close=false")
             rows = store.sources().to_pylist()
         return {row["name"]: row["release"] for row in rows}
     except StoreError:
@@ -213,13 +221,12 @@ def _with_requirements(names: Iterable[str]) -> list[str]:
 
 def _remove(file: Path) -> None:
     """Remove a database and the files beside it."""
-    file.unlink(missing_ok=True)
-    _remove_beside(file)
+    for one in (file, *_beside(file)):
+        one.unlink(missing_ok=True)
 
 
-def _remove_beside(file: Path) -> None:
-    for suffix in _SIDE_FILES:
-        file.with_name(file.name + suffix).unlink(missing_ok=True)
+def _beside(file: Path) -> list[Path]:
+    return [file.with_name(file.name + suffix) for suffix in _SIDE_FILES]
 
 
 def _flush(path: Path) -> None:
