@@ -1,0 +1,159 @@
+"""The head of the page: what was asked, what came out, and the key figures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from kgreg.report.contents import ReportContents
+from kgreg.report.numbers import (
+    LOWER_IS_BETTER,
+    count,
+    fixed,
+    interval,
+    is_known,
+    name_of_arm,
+    name_of_metric,
+    plural,
+    probability,
+)
+
+ALPHA = 0.05
+
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
+
+
+def asked(contents: ReportContents) -> str:
+    """Say in a sentence what was asked."""
+    data, network = contents.data, contents.blueprint.summary()
+    what = f"the {len(data['classes'])} classes of “{data['label']}”" if data["classes"] else f"“{data['label']}”"
+    verb = "tell apart" if data["classes"] else "predict"
+    return (
+        f"Can a network wired like {guide(contents)} ({plural(network['terms'], 'term')} over "
+        f"{plural(network['genes'], 'gene')}) {verb} {what} in {plural(data['samples'], 'sample')}, and which of "
+        "its parts does it use?"
+    )
+
+
+def guide(contents: ReportContents) -> str:
+    """Return the name of the knowledge."""
+    return str(contents.blueprint.provenance.get("guide") or "the given hierarchy")
+
+
+def verdict(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Split the verdict into a headline and its grounds, each with a tone (good, bad, neutral).
+
+    The sentences are those of ``metrics["verdict"]``, one a comparison in the same order, then the conclusion.
+    """
+    sentences = [part.strip() for part in _SENTENCE.split(str(metrics.get("verdict", ""))) if part.strip()]
+    comparisons: Mapping[str, Mapping[str, Any]] = metrics.get("comparisons", {})
+    order = [name for name in ("rewired", "baseline") if name in comparisons]
+    tones = [_tone(comparisons[name]) for name in order]
+    if not sentences:
+        sentences = ["Nothing was compared: neither rewired graphs nor a linear baseline were trained."]
+    headline, grounds = (sentences[-1], sentences[:-1]) if "rewired" in comparisons else ("", sentences)
+    tones += ["neutral"] * (len(grounds) - len(tones))
+    return {
+        "headline": headline or "Whether the knowledge helped was not tested: no rewired graph was trained.",
+        "tone": tones[0] if "rewired" in comparisons else "neutral",
+        "grounds": list(zip(tones[: len(grounds)], grounds, strict=True)),
+    }
+
+
+def _tone(comparison: Mapping[str, Any]) -> str:
+    if comparison["low"] > 0:
+        return "good"
+    return "bad" if comparison["high"] < 0 else "neutral"
+
+
+def tiles(contents: ReportContents) -> list[dict[str, str]]:
+    """Return the key figures: the main metric of every arm, and how many subsystems stand out."""
+    metrics = contents.metrics
+    main, seed = metrics["metric"], metrics["seed"]
+    shown = []
+    for arm in metrics["arms"]:
+        value = arm["metrics"][main]
+        shown.append(
+            {
+                "arm": arm["arm"],
+                "name": name_of_arm(arm["arm"], arm["draws"]),
+                "value": fixed(value["mean"], 2),
+                "range": f"95 % interval {fixed(value['low'], 2)} to {fixed(value['high'], 2)}"
+                if is_known(value["low"])
+                else "no interval: fewer than two folds",
+                "note": f"{name_of_metric(main)}, n = {plural(value['n'], 'fold')}, seed {seed}",
+            }
+        )
+    terms = contents.ranking[(contents.ranking["kind"] == "term") & (contents.ranking["output"] == "all")]
+    tested = terms[terms["q"].notna()]
+    stable = contents.stability.get("term", {})
+    shown.append(
+        {
+            "arm": "",
+            "name": "Subsystems that stand out",
+            "value": f"{count((tested['q'] < ALPHA).sum())} of {count(len(tested))}" if len(tested) else "not tested",
+            "range": f"q < {ALPHA} against rewired graphs, all outputs together"
+            if len(tested)
+            else "no rewired graph was trained",
+            "note": f"mean rank agreement of {plural(int(stable.get('networks', 0)), 'network')}: "
+            f"{fixed(stable.get('rank_correlation'), 2)}, seed {seed}",
+        }
+    )
+    return shown
+
+
+def metric_table(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all arms by all metrics."""
+    names = list(dict.fromkeys(name for arm in metrics["arms"] for name in arm["metrics"]))
+    rows = []
+    for arm in metrics["arms"]:
+        cells = []
+        for name in names:
+            value = arm["metrics"].get(name, {})
+            n = value.get("n", 0)
+            fewer = f"n = {n}" if n != metrics["folds"] else ""
+            cells.append({"text": interval(value.get("mean"), value.get("low"), value.get("high"), 3), "fewer": fewer})
+        rows.append({"arm": arm["arm"], "name": name_of_arm(arm["arm"], arm["draws"]), "cells": cells})
+    return {
+        "metrics": [
+            {"name": name_of_metric(name), "lower": name in LOWER_IS_BETTER, "main": name == metrics["metric"]}
+            for name in names
+        ],
+        "rows": rows,
+        "folds": metrics["folds"],
+        "seed": metrics["seed"],
+    }
+
+
+def comparison_table(metrics: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the comparisons of the graph network with the other arms."""
+    return [
+        {
+            "name": f"Graph network − {name_of_arm(other).lower()}",
+            "difference": interval(c["difference"], c["low"], c["high"], 3, sign=True),
+            "p": probability(c["p"]),
+            "n": str(c["n"]),
+            "tone": _tone(c),
+            "meaning": {
+                "good": "graph network better",
+                "bad": "graph network worse",
+                "neutral": "no difference shown",
+            }[_tone(c)],
+        }
+        for other, c in metrics.get("comparisons", {}).items()
+    ]
+
+
+def chance(metrics: Mapping[str, Any]) -> str:
+    """Say what networks trained on permuted labels reach."""
+    main = metrics["metric"]
+    for arm in metrics["arms"]:
+        if arm["arm"] == "labels" and is_known(arm["metrics"][main]["mean"]):
+            value = arm["metrics"][main]
+            return (
+                f"Chance level: the same network trained on permuted labels ({plural(arm['draws'], 'draw')}) reaches "
+                f"{interval(value['mean'], value['low'], value['high'], 3)} in {name_of_metric(main)} "
+                f"(n = {plural(value['n'], 'fold')}, seed {metrics['seed']}); it is the dashed line in the plots."
+            )
+    return "The chance level is not known: no network was trained on permuted labels."

@@ -1,0 +1,190 @@
+"""Ranked genes and subsystems, and knockouts, as rows of text for the page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from kgreg.report.contents import ReportContents
+from kgreg.report.numbers import count, decimals_for, fixed, interval, is_known, percent, plural, probability
+from kgreg.report.summary import ALPHA
+
+ALL = "all"
+
+#: Rows of a ranking that are printed; the rest lies in ``ranking.parquet``.
+TOP_ROWS = 20
+#: Knockouts that are drawn one by one; the rest lies in ``knockouts.parquet``.
+MOST_KNOCKOUTS = 40
+
+_PAGES = (
+    (re.compile(r"GO:\d{7}"), "https://www.ebi.ac.uk/QuickGO/term/{}"),
+    (re.compile(r"R-[A-Z]{3}-\d+(\.\d+)?"), "https://reactome.org/content/detail/{}"),
+    (re.compile(r"HGNC:\d+"), "https://www.genenames.org/data/gene-symbol-report/#!/hgnc_id/{}"),
+    (re.compile(r"ENS[A-Z]*G\d{11}"), "https://www.ensembl.org/id/{}"),
+)
+_NULLS = {"rewired": "networks on rewired graphs", "labels": "networks trained on permuted labels"}
+
+
+def page_of(identifier: str) -> str:
+    """Return the web page of a GO, Reactome, HGNC or Ensembl id, or an empty text."""
+    return next((page.format(identifier) for pattern, page in _PAGES if pattern.fullmatch(identifier)), "")
+
+
+def outputs_of(ranking: pd.DataFrame) -> list[str]:
+    """Return the outputs of a ranking, "all" first."""
+    found = list(dict.fromkeys(ranking["output"]))
+    return [*(name for name in found if name == ALL), *(name for name in found if name != ALL)]
+
+
+def name_of_output(output: str, classes: Mapping[str, int]) -> str:
+    """Return what a reader calls an output."""
+    if output != ALL:
+        return output
+    return "all classes together" if classes else "all samples"
+
+
+def ranking_panels(contents: ReportContents, kind: str) -> list[dict[str, Any]]:
+    """Return for every output the best nodes of a kind as rows of text, and what to say above them."""
+    mine = contents.ranking[contents.ranking["kind"] == kind]
+    links = contents.blueprint.edges["source"].value_counts()
+    panels = []
+    for output in outputs_of(contents.ranking):
+        rows = mine[mine["output"] == output]
+        best = rows.nsmallest(TOP_ROWS, "rank")
+        name = name_of_output(output, contents.data["classes"])
+        passed = int((rows["q"] < ALPHA).sum())
+        panels.append(
+            {
+                "output": name,
+                "option": f"{name} ({passed} with q < {ALPHA})" if rows["q"].notna().any() else name,
+                "notice": _notice(rows, kind, name, passed),
+                "none_passes": passed == 0,
+                "rows": _rows(best, links),
+                "shown": len(best),
+                "total": len(rows),
+                "expected": "null_mean" in best,
+            }
+        )
+    return panels
+
+
+def _notice(rows: pd.DataFrame, kind: str, output: str, passed: int) -> str:
+    """Say in words how many nodes pass, and what it means if none does."""
+    things = {"term": "subsystems", "gene": "genes"}[kind]
+    null = next((name for name in rows["null"] if name in _NULLS), "none")
+    tested = rows[rows["q"].notna()]
+    if null == "none" or tested.empty:
+        return (
+            f"There is no null to compare with: z, p and q are not known, and the {things} are ordered by their raw "
+            "score, which follows how well connected they are. Do not read this order as evidence."
+        )
+    against = f"{count(len(tested))} {things} pass q < {ALPHA} against {_NULLS[null]}"
+    if passed:
+        return f"For {output}, {count(passed)} of {against}."
+    return (
+        f"For {output}, none of {against} (smallest q: {probability(tested['q'].min())}). What follows is the order "
+        "of the data, a list of candidates and not of findings."
+    )
+
+
+def _rows(best: pd.DataFrame, links: pd.Series[int]) -> list[dict[str, Any]]:
+    digits = decimals_for((best["high"] - best["low"]) / 2, least=2)
+    columns = [column for column in ("score", "low", "high", "null_mean") if column in best]
+    known = [float(v) for v in best[columns].to_numpy(dtype=float).ravel() if is_known(v)]
+    left, right = min([0.0, *known]), max([0.0, *known])
+    span = (right - left) or 1.0
+
+    def place(value: Any) -> float | None:
+        return round(4 + 92 * (float(value) - left) / span, 2) if is_known(value) else None
+
+    return [
+        {
+            "rank": int(r["rank"]),
+            "label": r["label"],
+            "id": r["node"],
+            "page": page_of(r["node"]),
+            "n_genes": count(r["n_genes"]),
+            "links": count(links.get(r["node"], 0)),
+            "score": fixed(r["score"], digits),
+            "interval": f"[{fixed(r['low'], digits)}, {fixed(r['high'], digits)}]" if is_known(r["low"]) else "[–]",
+            "n": int(r["n"]),
+            "z": fixed(r["z"], 1),
+            "p": probability(r["p"]),
+            "q": probability(r["q"]),
+            "passes": bool(is_known(r["q"]) and r["q"] < ALPHA),
+            "stability": percent(r["stability"]),
+            "at": place(r["score"]),
+            "from": place(r["low"]),
+            "to": place(r["high"]),
+            "zero": place(0.0),
+            "null": place(r.get("null_mean")),
+        }
+        for r in best.to_dict("records")
+    ]
+
+
+def knockout_panels(knockouts: pd.DataFrame, top: int = 10) -> list[dict[str, Any]]:
+    """Return for every knockout the effects on the outputs, by group, and the subsystems that moved most."""
+    panels: list[dict[str, Any]] = []
+    for name, rows in knockouts.groupby("knockout", sort=False):
+        if len(panels) == MOST_KNOCKOUTS:
+            break
+        outputs = rows[rows["kind"] == "output"]
+        moved = rows[(rows["kind"] == "term") & (rows["group"] == ALL)].nlargest(top, "delta")
+        moved = moved[moved["delta"] > 0]
+        groups = list(dict.fromkeys(outputs["group"]))
+        samples = outputs.groupby("group")["samples"].first()
+        panels.append(
+            {
+                "knockout": name,
+                "genes": rows["genes"].iloc[0],
+                "groups": [{"name": group, "samples": int(samples[group])} for group in groups],
+                "effects": _effects(outputs[outputs["group"] == ALL], sign=True, least=3),
+                "moved": _effects(moved, sign=False, least=2),
+                "n": int(rows["n"].max()),
+                "seed": int(rows["seed"].iloc[0]),
+                "sentence": _strongest(outputs),
+            }
+        )
+    return panels
+
+
+def _effects(rows: pd.DataFrame, *, sign: bool, least: int) -> list[dict[str, Any]]:
+    digits = decimals_for((rows["high"] - rows["low"]) / 2, least=least)
+    return [
+        {
+            "label": r["label"],
+            "id": r["target"],
+            "page": page_of(str(r["target"])),
+            "delta": interval(r["delta"], r["low"], r["high"], digits, sign=sign),
+            "clear": bool(is_known(r["low"]) and (r["low"] > 0 or r["high"] < 0)),
+            "n": int(r["n"]),
+            "samples": count(r["samples"]),
+        }
+        for r in rows.to_dict("records")
+    ]
+
+
+def _strongest(outputs: pd.DataFrame) -> str:
+    """Say which output changes most in which group, and whether its interval holds zero."""
+    sizes = outputs["delta"].abs()
+    if not sizes.notna().any() or not sizes.max() > 0:
+        return "No output changes."
+    r = outputs[sizes == sizes.max()].to_dict("records")[0]
+    digits = decimals_for([(r["high"] - r["low"]) / 2], least=3)
+    where = "all samples" if r["group"] == ALL else f"the {plural(int(r['samples']), 'sample')} of {r['group']}"
+    holds = is_known(r["low"]) and r["low"] <= 0 <= r["high"]
+    change = interval(r["delta"], r["low"], r["high"], digits, sign=True)
+    return (
+        f"The largest change is in {r['label']}, in {where}: {change} "
+        f"(n = {plural(int(r['n']), 'network')}, seed {int(r['seed'])}"
+        f"{'; the interval holds zero' if holds else ''})."
+    )
+
+
+def capped(names: Sequence[str], most: int) -> dict[str, Any]:
+    """Return the first names, and how many there are in all."""
+    return {"names": list(names[:most]), "shown": min(len(names), most), "total": len(names)}
