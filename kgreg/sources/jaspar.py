@@ -54,7 +54,7 @@ def provenance() -> Provenance:
         release="JASPAR 2026",
         date="2026",
         url="https://jaspar.elixir.no",
-        licence="CC BY 4.0 (JASPAR)",
+        licence="Open access; terms at https://jaspar.elixir.no/faq (JASPAR)",
     )
 
 
