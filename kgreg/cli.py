@@ -115,7 +115,7 @@ def load(
 ) -> None:
     """Load the bundled knowledge into a graph store: GO, its human annotations, Reactome, JASPAR.
 
-    [dim]Example:[/]  kgreg load go goa --store my.lbug
+    [dim]Example:[/]  kgreg load go goa_human --store my.lbug
     """
     from kgreg.store import default_store_path
     from kgreg.store import load as load_store

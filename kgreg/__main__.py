@@ -1,0 +1,5 @@
+"""``python -m kgreg``."""
+
+from kgreg.cli import main
+
+main()
