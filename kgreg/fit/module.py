@@ -31,9 +31,13 @@ class VisibleModule(L.LightningModule):
         self.seed = seed
         self.register_buffer("class_weight", class_weight, persistent=False)
 
-    def on_train_epoch_start(self) -> None:
-        """Make the epoch's random numbers depend on seed and epoch alone, so that a resumed fit equals a whole one."""
-        torch.manual_seed(_mix(self.seed, self.current_epoch))
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Make a batch's random numbers depend on seed, epoch and batch alone: a resumed fit equals a whole one.
+
+        Seeding once an epoch is not enough: a resumed fit makes its loader's iterator, which draws from the generator,
+        at another moment.
+        """
+        torch.manual_seed(_mix(self.seed, self.current_epoch, batch_idx))
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Return the loss of a batch."""

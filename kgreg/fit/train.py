@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
 import shutil
+import signal
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +22,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
 
 from kgreg.blueprint.model import Blueprint
 from kgreg.data.samples import Samples, Task
@@ -126,7 +129,7 @@ def _run(
     on_epoch: EpochProgress | None,
 ) -> tuple[int, list[dict[str, float]]]:
     """Run the Lightning loop and leave the best epoch's weights in ``module``; return that epoch and the history."""
-    best = _Best(on_epoch, settings.max_epochs)
+    best = _Best(on_epoch, settings)
     callbacks: list[Callback] = [
         EarlyStopping("stop_loss", patience=settings.patience, check_finite=True, verbose=False),
         best,
@@ -136,7 +139,7 @@ def _run(
         callbacks.append(ModelCheckpoint(scratch, filename="last", enable_version_counter=False, every_n_epochs=1))
         last = scratch / "last.ckpt"
         resume = str(last) if last.is_file() else None
-    with _quiet():
+    with _quiet(), _interruptible():
         trainer = L.Trainer(
             accelerator=settings.accelerator,
             devices=1,
@@ -167,11 +170,15 @@ def _run(
 class _Best(Callback):
     """Keep the weights of the best epoch and the history; part of the checkpoint, so a resumed fit has them too."""
 
-    def __init__(self, on_epoch: EpochProgress | None, max_epochs: int) -> None:
+    def __init__(self, on_epoch: EpochProgress | None, settings: TrainSettings) -> None:
         self.loss, self.epoch = float("inf"), -1
         self.weights: dict[str, torch.Tensor] = {}
         self.history: list[dict[str, float]] = []
-        self._on_epoch, self._max_epochs = on_epoch, max_epochs
+        self._on_epoch, self._max_epochs, self._patience = on_epoch, settings.max_epochs, settings.patience
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Do not train on when the fit was lost after its patience was spent and before it was saved."""
+        trainer.should_stop = bool(self.history) and len(self.history) - 1 - self.epoch >= self._patience
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         losses = {name: float(trainer.callback_metrics[name]) for name in ("train_loss", "stop_loss")}
@@ -208,6 +215,20 @@ def _class_weight(samples: Samples, split: Split, settings: TrainSettings) -> to
 
 
 @contextmanager
+def _interruptible() -> Iterator[None]:
+    """Give Ctrl-C back its meaning: Lightning ignores it for good once it has been pressed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if handler is not None:
+            signal.signal(signal.SIGINT, handler)
+
+
+@contextmanager
 def _quiet() -> Iterator[None]:
     """Silence Lightning's hints about loaders and sparse tensors' beta notice; errors pass."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
@@ -232,8 +253,10 @@ def save_fitted(model: FittedModel, settings: TrainSettings, n_outputs: int, fol
     tensors = {f"network.{name}": tensor.contiguous() for name, tensor in model.network.state_dict().items()}
     tensors["scaler.mean"] = torch.from_numpy(model.scaler.mean)
     tensors["scaler.sd"] = torch.from_numpy(model.scaler.sd)
-    save_file(tensors, folder / "model.safetensors")
+    data = save(tensors)
+    (folder / "model.safetensors").write_bytes(data)
     record = {
+        "sha256": hashlib.sha256(data).hexdigest(),
         "blueprint": model.blueprint.content_hash(),
         "n_outputs": n_outputs,
         "task": model.task,
@@ -258,25 +281,32 @@ def load_fitted(folder: Path, blueprint: Blueprint) -> FittedModel:
     """
     try:
         record = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        tensors = load_file(folder / "model.safetensors")
-    except (OSError, ValueError, SafetensorError) as error:
+        data = (folder / "model.safetensors").read_bytes()
+        if record["blueprint"] != blueprint.content_hash():
+            raise FitError(f"The model in {folder} was trained on another blueprint.", "Train again with --force.")
+        if record["sha256"] != hashlib.sha256(data).hexdigest():
+            raise FitError(f"{folder / 'model.safetensors'} is not the file that was saved.", "Train again.")
+        tensors = load(data)
+        settings = TrainSettings(**record["settings"])
+        network = VisibleNetwork(
+            blueprint,
+            record["n_outputs"],
+            order=settings.order,
+            auxiliary=settings.auxiliary > 0,
+            dropout=settings.dropout,
+        )
+        weights = {name.removeprefix("network."): t for name, t in tensors.items() if name.startswith("network.")}
+        network.load_state_dict(weights)
+        centre, spread = record["target_scale"]
+        return FittedModel(
+            network=network.eval(),
+            blueprint=blueprint,
+            scaler=Scaler(tensors["scaler.mean"].numpy(), tensors["scaler.sd"].numpy()),
+            task=record["task"],
+            target_scale=(centre, spread),
+            seed=record["seed"],
+            best_epoch=record["best_epoch"],
+            history=record["history"],
+        )
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise FitError(f"{folder} holds no readable model: {error}", "Train again.") from error
-    if record["blueprint"] != blueprint.content_hash():
-        raise FitError(f"The model in {folder} was trained on another blueprint.", "Train again with --force.")
-    settings = TrainSettings(**record["settings"])
-    network = VisibleNetwork(
-        blueprint, record["n_outputs"], order=settings.order, auxiliary=settings.auxiliary > 0, dropout=settings.dropout
-    )
-    weights = {name.removeprefix("network."): t for name, t in tensors.items() if name.startswith("network.")}
-    network.load_state_dict(weights)
-    centre, spread = record["target_scale"]
-    return FittedModel(
-        network=network.eval(),
-        blueprint=blueprint,
-        scaler=Scaler(tensors["scaler.mean"].numpy(), tensors["scaler.sd"].numpy()),
-        task=record["task"],
-        target_scale=(centre, spread),
-        seed=record["seed"],
-        best_epoch=record["best_epoch"],
-        history=record["history"],
-    )

@@ -1,0 +1,63 @@
+"""A small hierarchy and samples with a planted signal, for tests that train."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kgreg.blueprint import Blueprint
+from kgreg.data import Samples
+from kgreg.data.samples import Task
+from kgreg.fit import TrainSettings
+from tests.random_graphs import Knowledge
+
+#: Genes g00..g03 lie on "signal", whose sum is what there is to learn; the other terms are noise.
+LINKS = [("signal", "upper"), ("noise", "upper"), ("upper", "root"), ("other", "root"), ("signal", "root")]
+GENES = [f"g{i:02d}" for i in range(12)]
+ANNOTATIONS = [
+    *((gene, ("signal", "noise", "other")[i // 4]) for i, gene in enumerate(GENES)),
+    *(("g04", "other"), ("g11", "root")),
+]
+FAST = TrainSettings(
+    learning_rate=0.02, batch_size=32, max_epochs=12, patience=4, accelerator="cpu", auxiliary=0.3, weight_decay=1e-3
+)
+
+
+def small_blueprint(width: int = 3, genes: Sequence[str] = GENES) -> Blueprint:
+    """Return five terms over twelve genes; the root is read, and reads over a level."""
+    return Knowledge(LINKS, ANNOTATIONS, list(genes)).compile(width=width)
+
+
+def small_samples(task: Task = "classification", n: int = 120, seed: int = 0, classes: int = 2) -> Samples:
+    """Return samples whose target follows from the mean of g00..g03.
+
+    The columns come in another order than the genes, with one between that no term annotates; values are shifted and
+    spread as expression is.
+    """
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, len(GENES))).astype(np.float32)
+    value = x[:, :4].mean(axis=1) * 2 + 0.1 * rng.normal(size=n)
+    target: Any = value.astype(np.float32) * 5 + 40
+    if task == "classification":
+        target = np.searchsorted(np.quantile(value, np.arange(1, classes) / classes), value).astype(np.int64)
+    names = [f"{gene}.data" for gene in GENES]
+    order = np.random.default_rng(7).permutation(len(GENES))
+    shifted = np.abs(x * rng.uniform(0.5, 3, len(GENES)).astype(np.float32) + 4)
+    columns = [shifted[:, i] for i in order]
+    columns.insert(3, rng.normal(size=n).astype(np.float32))
+    features = [names[i] for i in order]
+    features.insert(3, "foreign")
+    return Samples(
+        x=np.stack(columns, axis=1).astype(np.float32),
+        features=features,
+        names=[f"s{i}" for i in range(n)],
+        target=target,
+        classes=[f"class {c}" for c in range(classes)] if task == "classification" else [],
+        groups=None,
+        task=task,
+        label="stage",
+        layer="X",
+        origin="made here",
+    )
