@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kgreg.report.contents import ReportContents
-from kgreg.report.hierarchy_view import colours, spread
+from kgreg.report.hierarchy_view import SHAPES, colours, spread
 from kgreg.report.numbers import is_known
 from kgreg.report.tables import name_of_output, outputs_of, page_of
 
@@ -49,6 +49,7 @@ def explorer_data(contents: ReportContents) -> dict[str, Any]:
         "parents": [int(n) for n in tree["parents"]],
         "terms_of": terms_of,
         "outputs": outputs,
+        "shapes": SHAPES,
         "networks": int(ranking["n"].max()) if len(ranking) else 0,
         "seed": int(contents.metrics["seed"]),
     }

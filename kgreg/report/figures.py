@@ -10,7 +10,16 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from kgreg.blueprint.model import Blueprint
-from kgreg.report.numbers import LOWER_IS_BETTER, UNKNOWN, fixed, interval, is_known, name_of_arm, name_of_metric
+from kgreg.report.numbers import (
+    LOWER_IS_BETTER,
+    UNKNOWN,
+    fixed,
+    in_order,
+    interval,
+    is_known,
+    name_of_arm,
+    name_of_metric,
+)
 from kgreg.report.style import ACCENT, AGAINST, ARM_COLOURS, QUIET, coloraxis, figure, short, text
 
 
@@ -59,7 +68,7 @@ def metric_plot(metrics: Mapping[str, Any], metric: str = "") -> Any:
     better = " (lower is better)" if metric in LOWER_IS_BETTER else ""
     plot = figure(
         *traces,
-        height=70 + 42 * max(len(names), 1),
+        height=82 + 42 * max(len(names), 1),
         xaxis={"title": {"text": name_of_metric(metric) + better}, "zeroline": False, "automargin": True},
         yaxis={"categoryorder": "array", "categoryarray": names[::-1], "automargin": True, "showgrid": False},
     )
@@ -71,9 +80,9 @@ def metric_plot(metrics: Mapping[str, Any], metric: str = "") -> Any:
 
 def comparison_plot(metrics: Mapping[str, Any]) -> Any:
     """Return the differences graph network - other arm on the main metric, with intervals; zero is no difference."""
-    comparisons = metrics["comparisons"]
-    names = [f"Graph − {name_of_arm(other).lower()}" for other in comparisons]
-    values = list(comparisons.values())
+    order = in_order(metrics["comparisons"])
+    names = [f"Graph − {name_of_arm(other).lower()}" for other in order]
+    values = [metrics["comparisons"][other] for other in order]
     colours = [ACCENT if c["low"] > 0 else AGAINST if c["high"] < 0 else QUIET for c in values]
     traces = [
         go.Scatter(
@@ -89,7 +98,7 @@ def comparison_plot(metrics: Mapping[str, Any]) -> Any:
     ]
     plot = figure(
         *traces,
-        height=76 + 42 * max(len(names), 1),
+        height=82 + 42 * max(len(names), 1),
         xaxis={
             "title": {"text": f"difference in {name_of_metric(metrics['metric'])}"},
             "zeroline": False,
@@ -133,12 +142,18 @@ def confusion_plot(predictions: pd.DataFrame, classes: Sequence[str], arm: str =
         ),
     )
     ticks: dict[str, Any] = {"tickmode": "array", "tickvals": list(range(len(classes))), "showgrid": False}
-    ticks |= {"ticktext": names, "zeroline": False, "automargin": True}
+    ticks |= {"zeroline": False, "automargin": True}
+    sized = [f"{name} ({int(total)})" for name, total in zip(names, totals[:, 0], strict=True)]
     return figure(
         heat,
         height=180 + 34 * max(len(classes), 3),
-        xaxis={"title": {"text": "predicted"}, "tickangle": -40, **ticks},
-        yaxis={"title": {"text": "true"}, "autorange": "reversed", **ticks},
+        xaxis={"title": {"text": "predicted"}, "tickangle": -40, "ticktext": names, **ticks},
+        yaxis={
+            "title": {"text": "true (samples)", "standoff": 12},
+            "autorange": "reversed",
+            "ticktext": sized,
+            **ticks,
+        },
         coloraxis=coloraxis("sequential", "% of the true class", 0, 100),
     )
 
@@ -183,7 +198,7 @@ def forest_plot(ranking: pd.DataFrame, kind: str = "term", output: str = "all", 
     Parameters
     ----------
     ranking
-        ``Explanation.ranking``.
+        ``Explanation.ranking``. If it has a column ``null_mean``, that is drawn as a tick.
     kind
         "term" or "gene".
     """
@@ -215,6 +230,14 @@ def forest_plot(ranking: pd.DataFrame, kind: str = "term", output: str = "all", 
             "zeroline": False,
         },
     )
+    if "null_mean" in best:
+        plot.add_scatter(
+            x=_list(best["null_mean"], 6),
+            y=list(range(len(best))),
+            mode="markers",
+            marker={"symbol": "line-ns", "size": 13, "line": {"width": 2, "color": ARM_COLOURS["baseline"]}},
+            hovertemplate="mean of the null networks %{x:.4f}<extra></extra>",
+        )
     plot.add_vline(x=0, line={"width": 1, "color": QUIET})
     return plot
 
@@ -230,14 +253,14 @@ def level_plot(blueprint: Blueprint) -> Any:
             y=[str(level) for level in levels],
             orientation="h",
             marker={"color": [ARM_COLOURS["baseline"] if kind == "genes" else ACCENT for kind in kinds]},
-            text=[f"{value} {kind}" for value, kind in zip(counts, kinds, strict=True)],
-            textposition="auto",
+            text=[f"{value} {kind if value > 1 else kind[:-1]}" for value, kind in zip(counts, kinds, strict=True)],
+            textposition="outside",
             cliponaxis=False,
             hovertemplate="level %{y}: %{text}<extra></extra>",
         ),
         height=80 + 26 * len(levels),
-        xaxis={"title": {"text": "nodes"}, "automargin": True},
-        yaxis={"title": {"text": "level"}, "type": "category", "automargin": True},
+        xaxis={"title": {"text": "nodes"}, "automargin": True, "range": [0, 1.2 * float(counts.max())]},
+        yaxis={"title": {"text": "level"}, "type": "category", "automargin": True, "showgrid": False},
     )
 
 

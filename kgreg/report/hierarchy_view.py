@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,27 @@ from kgreg.report.style import coloraxis, figure, short, text
 
 #: A z beyond this has the darkest colour.
 Z_LIMIT = 4.0
+
+#: Shape -> what its plotly trace has besides the data.
+SHAPES: dict[str, dict[str, Any]] = {
+    "treemap": {
+        "maxdepth": 3,
+        "textinfo": "text",
+        "tiling": {"pad": 2, "packing": "squarify"},
+        "marker": {"pad": {"t": 22, "l": 3, "r": 3, "b": 3}},
+        "pathbar": {"visible": True, "thickness": 24},
+    },
+    "icicle": {
+        "maxdepth": 4,
+        "textinfo": "label",
+        "tiling": {"orientation": "h"},
+        "pathbar": {"visible": True, "thickness": 24},
+    },
+    "sunburst": {"maxdepth": 4, "textinfo": "label"},
+}
+
+#: Whole units that the picture is shared out in: far more than terms, and exact in a float.
+_WHOLE = 10**12
 
 
 def spread(blueprint: Blueprint) -> pd.DataFrame:
@@ -39,9 +61,9 @@ def spread(blueprint: Blueprint) -> pd.DataFrame:
 
 
 def hierarchy_plot(
-    blueprint: Blueprint, ranking: pd.DataFrame, output: str = "all", shape: str = "icicle", title: str = ""
+    blueprint: Blueprint, ranking: pd.DataFrame, output: str = "all", shape: str = "treemap", title: str = ""
 ) -> Any:
-    """Return the hierarchy as an icicle (or "sunburst"), coloured by z, or by score where there is no null.
+    """Return the hierarchy as a treemap, coloured by z, or by score where there is no null.
 
     Parameters
     ----------
@@ -49,6 +71,8 @@ def hierarchy_plot(
         ``Explanation.ranking``.
     output
         A class, or "all".
+    shape
+        "treemap", "icicle" or "sunburst".
     title
         Name of the field that holds all roots; the guide if empty.
     """
@@ -56,29 +80,42 @@ def hierarchy_plot(
     top = _free_id(set(tree["id"]))
     values = colours(tree, ranking, output)
     name = title or str(blueprint.provenance.get("guide", "")) or "all subsystems"
-    kinds = {"icicle": go.Icicle, "sunburst": go.Sunburst}
-    extra = {"tiling": {"orientation": "h"}, "pathbar": {"visible": True, "thickness": 24}} if shape == "icicle" else {}
-    trace = kinds[shape](
+    extra = SHAPES[shape]
+    marker = {"colors": [0.0, *values["colours"]], "coloraxis": "coloraxis", "line": {"width": 0.6}}
+    trace = {"treemap": go.Treemap, "icicle": go.Icicle, "sunburst": go.Sunburst}[shape](
         ids=[top, *tree["id"]],
         labels=[short(name, 60), *(short(label, 60) for label in tree["label"])],
         parents=["", *(parent or top for parent in tree["parent"])],
-        values=[0] + [1] * len(tree),
-        branchvalues="remainder",
-        marker={"colors": [None, *values["colours"]], "coloraxis": "coloraxis", "line": {"width": 0.6}},
+        values=[_WHOLE, *_areas(tree)],
+        branchvalues="total",
+        text=[short(name, 60), *(_wrapped(label) for label in tree["label"])],
+        textfont={"size": 13},
         customdata=[f"{text(name)}<br>{len(tree)} subsystems", *values["hover"]],
         hovertemplate="%{customdata}<extra></extra>",
-        textinfo="label",
-        maxdepth=4,
-        root={"color": "rgba(128,128,128,0.15)"},
-        **extra,
+        **{**extra, "marker": {**marker, **extra.get("marker", {})}},
     )
     return figure(
         trace,
-        height=760,
+        height=860,
         margin={"l": 4, "r": 4, "t": 8, "b": 8},
-        uniformtext={"minsize": 9, "mode": "hide"},
         coloraxis=coloraxis("diverging", values["title"], -values["limit"], values["limit"]),
     )
+
+
+def _areas(tree: pd.DataFrame) -> list[int]:
+    """Share the picture out: siblings by the square root of the number of terms at and below them."""
+    below = dict.fromkeys(tree["id"], 1)
+    children: dict[str, list[str]] = {}
+    for term, parent in zip(tree["id"].iloc[::-1], tree["parent"].iloc[::-1], strict=True):
+        children.setdefault(parent, []).append(term)
+        if parent:
+            below[parent] += below[term]
+    area = {"": _WHOLE}
+    for parent in ["", *tree["id"]]:
+        family = children.get(parent, [])
+        whole = sum(below[child] ** 0.5 for child in family)
+        area |= {child: int(area[parent] * below[child] ** 0.5 / whole) for child in family}
+    return [area[term] for term in tree["id"]]
 
 
 def colours(tree: pd.DataFrame, ranking: pd.DataFrame, output: str) -> dict[str, Any]:
@@ -111,6 +148,12 @@ def _hover(row: Mapping[Any, Any], label: str, genes: int, parents: int) -> str:
         z = fixed(row["z"], 1) if is_known(row["z"]) else UNKNOWN
         lines.append(f"rank {int(row['rank'])} · z {z} · q {probability(row['q'])}")
     return "<br>".join(lines)
+
+
+def _wrapped(label: str, width: int = 17, most: int = 3) -> str:
+    """Break a label into short lines that fill a tile better than one."""
+    lines = textwrap.wrap(label, width, break_long_words=False) or [label]
+    return "<br>".join(text(line) for line in lines[:most]) + ("…" if len(lines) > most else "")
 
 
 def _free_id(taken: set[str]) -> str:

@@ -114,7 +114,9 @@ def network_figures(contents: ReportContents) -> list[tuple[str, str]]:
 def options(contents: ReportContents) -> list[str]:
     """Return the options of the compiler, one line a compilation."""
     compiled = contents.blueprint.provenance.get("compiled", [])
-    return [", ".join(f"{key} = {_value(value)}" for key, value in entry.items()) for entry in compiled]
+    return [
+        ", ".join(f"{key} = {_value(value)}" for key, value in entry.items() if value is not None) for entry in compiled
+    ]
 
 
 def sources(contents: ReportContents) -> list[dict[str, str]]:

@@ -44,7 +44,7 @@ def knockout_bars(knockouts: pd.DataFrame, knockout: str, group: str = ALL, most
             x=[float(f"{value:.5g}") for value in delta],
             y=list(range(len(rows))),
             orientation="h",
-            marker={"color": [ACCENT if value >= 0 else AGAINST for value in delta], "opacity": 0.85},
+            marker={"color": [AGAINST if value >= 0 else ACCENT for value in delta], "opacity": 0.85},
             error_x={
                 "type": "data",
                 "symmetric": False,
@@ -60,6 +60,8 @@ def knockout_bars(knockouts: pd.DataFrame, knockout: str, group: str = ALL, most
         height=80 + 30 * max(len(rows), 2),
         xaxis={"title": {"text": _change(knockouts)}, "automargin": True, "tickformat": "~g"},
         yaxis={
+            "showgrid": False,
+            "zeroline": False,
             "tickmode": "array",
             "tickvals": list(range(len(rows))),
             "ticktext": [short(label, 34) for label in rows["label"]],
@@ -77,17 +79,17 @@ def knockout_map(knockouts: pd.DataFrame, knockout: str) -> Any:
     groups = [group for group in dict.fromkeys(rows["group"]) if group != ALL]
     samples = rows.groupby("group", sort=False)["samples"].first()
     names = [f"{short(group, 30)} ({samples[group]})" for group in groups]
-    return _heat(rows, "group", groups, names, _change(knockouts), "true class (samples)")
+    return _heat(rows, "group", groups, names, "true class (samples)")
 
 
 def knockout_overview(knockouts: pd.DataFrame) -> Any:
     """Return the change of every output (columns) under every knockout (rows), over all samples."""
     rows = knockouts[(knockouts["kind"] == "output") & (knockouts["group"] == ALL)]
     names = list(dict.fromkeys(rows["knockout"]))
-    return _heat(rows, "knockout", names, [short(name, 34) for name in names], _change(knockouts), "knockout")
+    return _heat(rows, "knockout", names, [short(name, 34) for name in names], "")
 
 
-def _heat(rows: pd.DataFrame, by: str, keys: Sequence[str], names: Sequence[str], change: str, title: str) -> Any:
+def _heat(rows: pd.DataFrame, by: str, keys: Sequence[str], names: Sequence[str], title: str) -> Any:
     """Return a diverging heat map of ``delta`` with one row a key and one column an output."""
     labels = dict(zip(rows["target"], rows["label"], strict=True))
     cells = {(r[by], r["target"]): r for r in rows.to_dict("records")}
@@ -113,16 +115,16 @@ def _heat(rows: pd.DataFrame, by: str, keys: Sequence[str], names: Sequence[str]
     columns = {"tickvals": list(range(len(labels))), "ticktext": [short(v, 30) for v in labels.values()]}
     return figure(
         heat,
-        height=190 + 28 * max(len(keys), 2),
+        height=max(190 + 28 * len(keys), 330),
         xaxis={"title": {"text": "output"}, "tickangle": -40, **columns, **ticks},
         yaxis={
-            "title": {"text": title},
+            "title": {"text": title, "standoff": 12},
             "autorange": "reversed",
             "tickvals": list(range(len(keys))),
             "ticktext": list(names),
             **ticks,
         },
-        coloraxis=coloraxis("diverging", change, -largest, largest, tickformat="~g"),
+        coloraxis=coloraxis("diverging", "change", -largest, largest, tickformat="~g"),
     )
 
 

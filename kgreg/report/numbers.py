@@ -96,10 +96,15 @@ def name_of_metric(metric: str) -> str:
     return _METRICS.get(metric, metric.replace("_", " "))
 
 
-def name_of_arm(arm: str, draws: int = 1) -> str:
+def name_of_arm(arm: str) -> str:
     """Return what a reader calls an arm."""
-    name = _ARMS.get(arm, arm)
-    return f"{name} ({draws} draws)" if draws > 1 else name
+    return _ARMS.get(arm, arm)
+
+
+def in_order(comparisons: Iterable[str]) -> list[str]:
+    """Return the arms that the graph network is compared with, the question of the knowledge first."""
+    names = list(comparisons)
+    return sorted(names, key=lambda name: (name != "rewired", names.index(name)))
 
 
 #: Metrics of which less is better.

@@ -38,14 +38,17 @@ def figure(*traces: Any, height: int, **layout: Any) -> Any:
     common: dict[str, Any] = {
         "template": "plotly_white",
         "font": {"family": _FONT, "size": 13},
-        "margin": {"l": 10, "r": 16, "t": 16, "b": 44},
+        "margin": {"l": 10, "r": 16, "t": 16, "b": 56},
         "height": height,
         "showlegend": False,
         "hoverlabel": {"align": "left"},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
     }
-    return go.Figure(data=list(traces), layout={**common, **layout})
+    plot = go.Figure(data=list(traces), layout={**common, **layout})
+    plot.update_xaxes(title_font_size=13, title_standoff=8)
+    plot.update_yaxes(title_font_size=13)
+    return plot
 
 
 def coloraxis(kind: str, title: str, low: float, high: float, **more: Any) -> dict[str, Any]:

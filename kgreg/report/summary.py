@@ -11,6 +11,7 @@ from kgreg.report.numbers import (
     LOWER_IS_BETTER,
     count,
     fixed,
+    in_order,
     interval,
     is_known,
     name_of_arm,
@@ -48,7 +49,7 @@ def verdict(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """
     sentences = [part.strip() for part in _SENTENCE.split(str(metrics.get("verdict", ""))) if part.strip()]
     comparisons: Mapping[str, Mapping[str, Any]] = metrics.get("comparisons", {})
-    order = [name for name in ("rewired", "baseline") if name in comparisons]
+    order = in_order(comparisons)
     tones = [_tone(comparisons[name]) for name in order]
     if not sentences:
         sentences = ["Nothing was compared: neither rewired graphs nor a linear baseline were trained."]
@@ -74,15 +75,16 @@ def tiles(contents: ReportContents) -> list[dict[str, str]]:
     shown = []
     for arm in metrics["arms"]:
         value = arm["metrics"][main]
+        draws = f" × {arm['draws']} draws" if arm["draws"] > 1 else ""
         shown.append(
             {
                 "arm": arm["arm"],
-                "name": name_of_arm(arm["arm"], arm["draws"]),
+                "name": name_of_arm(arm["arm"]),
                 "value": fixed(value["mean"], 2),
                 "range": f"95 % interval {fixed(value['low'], 2)} to {fixed(value['high'], 2)}"
                 if is_known(value["low"])
                 else "no interval: fewer than two folds",
-                "note": f"{name_of_metric(main)}, n = {plural(value['n'], 'fold')}, seed {seed}",
+                "note": f"{name_of_metric(main)}, n = {plural(value['n'], 'fold')}{draws}, seed {seed}",
             }
         )
     terms = contents.ranking[(contents.ranking["kind"] == "term") & (contents.ranking["output"] == "all")]
@@ -91,9 +93,9 @@ def tiles(contents: ReportContents) -> list[dict[str, str]]:
     shown.append(
         {
             "arm": "",
-            "name": "Subsystems that stand out",
+            "name": f"Subsystems, q < {ALPHA}",
             "value": f"{count((tested['q'] < ALPHA).sum())} of {count(len(tested))}" if len(tested) else "not tested",
-            "range": f"q < {ALPHA} against rewired graphs, all outputs together"
+            "range": "stand out from rewired graphs, all outputs together"
             if len(tested)
             else "no rewired graph was trained",
             "note": f"mean rank agreement of {plural(int(stable.get('networks', 0)), 'network')}: "
@@ -114,7 +116,8 @@ def metric_table(metrics: Mapping[str, Any]) -> dict[str, Any]:
             n = value.get("n", 0)
             fewer = f"n = {n}" if n != metrics["folds"] else ""
             cells.append({"text": interval(value.get("mean"), value.get("low"), value.get("high"), 3), "fewer": fewer})
-        rows.append({"arm": arm["arm"], "name": name_of_arm(arm["arm"], arm["draws"]), "cells": cells})
+        draws = plural(arm["draws"], "draw") if arm["draws"] > 1 else ""
+        rows.append({"arm": arm["arm"], "name": name_of_arm(arm["arm"]), "draws": draws, "cells": cells})
     return {
         "metrics": [
             {"name": name_of_metric(name), "lower": name in LOWER_IS_BETTER, "main": name == metrics["metric"]}
@@ -141,7 +144,7 @@ def comparison_table(metrics: Mapping[str, Any]) -> list[dict[str, str]]:
                 "neutral": "no difference shown",
             }[_tone(c)],
         }
-        for other, c in metrics.get("comparisons", {}).items()
+        for other, c in ((name, metrics["comparisons"][name]) for name in in_order(metrics.get("comparisons", {})))
     ]
 
 

@@ -81,12 +81,12 @@ def _notice(rows: pd.DataFrame, kind: str, output: str, passed: int) -> str:
             f"There is no null to compare with: z, p and q are not known, and the {things} are ordered by their raw "
             "score, which follows how well connected they are. Do not read this order as evidence."
         )
-    against = f"{count(len(tested))} {things} pass q < {ALPHA} against {_NULLS[null]}"
+    among, against = f"of the {count(len(tested))} {things}", f"against {_NULLS[null]}"
     if passed:
-        return f"For {output}, {count(passed)} of {against}."
+        return f"For {output}, {count(passed)} {among} {'pass' if passed > 1 else 'passes'} q < {ALPHA} {against}."
     return (
-        f"For {output}, none of {against} (smallest q: {probability(tested['q'].min())}). What follows is the order "
-        "of the data, a list of candidates and not of findings."
+        f"For {output}, none {among} passes q < {ALPHA} {against} (smallest q: {probability(tested['q'].min())}). "
+        "What follows is a list of candidates in the order of z, not of findings."
     )
 
 
@@ -179,7 +179,7 @@ def _strongest(outputs: pd.DataFrame) -> str:
     holds = is_known(r["low"]) and r["low"] <= 0 <= r["high"]
     change = interval(r["delta"], r["low"], r["high"], digits, sign=True)
     return (
-        f"The largest change is in {r['label']}, in {where}: {change} "
+        f"The output that changes most is {r['label']}, in {where}: {change} "
         f"(n = {plural(int(r['n']), 'network')}, seed {int(r['seed'])}"
         f"{'; the interval holds zero' if holds else ''})."
     )

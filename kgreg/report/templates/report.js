@@ -47,7 +47,7 @@
   function themedTraces(data) {
     const line = themeName() === "light" ? "#ffffff" : "#14181d";
     return data.map((trace) => {
-      if (trace.type !== "icicle" && trace.type !== "sunburst") return trace;
+      if (!store.shapes[trace.type]) return trace;
       const marker = Object.assign({}, trace.marker, { line: Object.assign({}, trace.marker.line, { color: line }) });
       return Object.assign({}, trace, { marker });
     });
@@ -65,6 +65,7 @@
     const layout = themed(figure.layout);
     if (window.innerWidth < 640) {
       layout.font = Object.assign({}, layout.font, { size: 11 });
+      if (layout.xaxis && layout.xaxis.tickangle) layout.xaxis = Object.assign({}, layout.xaxis, { tickangle: -90 });
       if (layout.coloraxis && layout.coloraxis.colorbar) {
         const bar = { orientation: "h", y: 1.02, yanchor: "bottom", x: 0.5, len: 0.9, title: { text: layout.coloraxis.colorbar.title.text, side: "top" } };
         layout.coloraxis = Object.assign({}, layout.coloraxis, { colorbar: Object.assign({}, layout.coloraxis.colorbar, bar) });
@@ -118,7 +119,9 @@
     if (!known(p)) return "\u2013";
     if (p >= 0.995) return "1.0";
     if (p >= 0.001) return p.toFixed(Math.max(2, 1 - Math.floor(Math.log10(p))));
-    return p.toExponential(1).replace("e", "\u00d710^").replace("-", "\u2212");
+    if (p <= 0) return "0";
+    const [mantissa, exponent] = p.toExponential(1).split("e");
+    return mantissa + "\u00d710" + Array.from(String(Number(exponent)), (c) => "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"[c] || "\u207b").join("");
   }
   function interval(columns, i, digits) {
     const ends = known(columns.low[i]) ? fixed(columns.low[i], digits) + ", " + fixed(columns.high[i], digits) : "\u2013";
@@ -163,14 +166,10 @@
   function reshape(shape) {
     const trace = figures.hierarchy.data[0];
     keepLevel();
-    trace.type = shape;
-    if (shape === "icicle") {
-      trace.tiling = { orientation: "h" };
-      trace.pathbar = { visible: true, thickness: 24 };
-    } else {
-      delete trace.tiling;
-      delete trace.pathbar;
-    }
+    const { marker, ...rest } = store.shapes[shape];
+    ["tiling", "pathbar"].forEach((key) => delete trace[key]);
+    Object.assign(trace, rest, { type: shape });
+    Object.assign(trace.marker, { pad: undefined }, marker);
     Plotly.purge(picture);
     draw(picture);
   }
