@@ -1,0 +1,82 @@
+"""The linear baseline: how its penalty is chosen, and that test samples have no say in it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import balanced_accuracy_score
+
+from kgreg.data import Samples, split_folds
+from kgreg.data.samples import Task
+from kgreg.fit import fit_baseline
+from kgreg.fit.baseline import ALPHA_GRID, C_GRID
+from tests.small_data import FAST, GENES, small_samples
+
+FEATURES = [f"{gene}.data" for gene in GENES]
+
+
+def scaled(samples: Samples, rows: np.ndarray) -> np.ndarray:
+    x = samples.columns(FEATURES)
+    return (x - x[rows].mean(axis=0)) / x[rows].std(axis=0)
+
+
+def test_the_penalty_is_the_one_that_does_best_on_the_stopping_part() -> None:
+    samples = small_samples(n=150, classes=3)
+    for split in split_folds(samples, 3):
+        x, y = scaled(samples, split.train), samples.target
+        quality = {}
+        for c in C_GRID:
+            model = LogisticRegression(C=c, class_weight="balanced", max_iter=2000).fit(x[split.fit], y[split.fit])
+            quality[c] = balanced_accuracy_score(y[split.stop], model.predict(x[split.stop]))
+        best = max(quality.values())
+        predicted, chosen = fit_baseline(samples, FEATURES, split, FAST, seed=0)
+        # Of penalties that do equally well, the strongest.
+        assert chosen == {"C": min(c for c, value in quality.items() if value == best)}
+        final = LogisticRegression(C=chosen["C"], class_weight="balanced", max_iter=2000)
+        final.fit(x[split.train], y[split.train])
+        np.testing.assert_allclose(predicted, final.predict_proba(x[split.test]), atol=1e-3)
+
+
+def test_ridge_for_values() -> None:
+    samples = small_samples("regression", n=150)
+    split = split_folds(samples, 3)[0]
+    x, y = scaled(samples, split.train), samples.target
+    quality = {
+        alpha: np.corrcoef(Ridge(alpha=alpha).fit(x[split.fit], y[split.fit]).predict(x[split.stop]), y[split.stop])[
+            0, 1
+        ]
+        for alpha in ALPHA_GRID
+    }
+    predicted, chosen = fit_baseline(samples, FEATURES, split, FAST, seed=0)
+    assert chosen == {"alpha": max(quality, key=quality.__getitem__)}
+    assert predicted.shape == (len(split.test), 1)
+    assert np.corrcoef(predicted[:, 0], y[split.test])[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_test_samples_do_not_influence_the_baseline(task: Task) -> None:
+    samples = small_samples(task)
+    split = split_folds(samples, 3)[1]
+    predicted, chosen = fit_baseline(samples, FEATURES, split, FAST, seed=0)
+    target, x = samples.target.copy(), samples.x.copy()
+    target[split.test] = target[split.test][::-1]
+    x[split.test[0]] *= 100
+    other, other_chosen = fit_baseline(replace(samples, target=target, x=x), FEATURES, split, FAST, seed=0)
+    assert other_chosen == chosen
+    np.testing.assert_array_equal(other[1:], predicted[1:])
+    assert not np.array_equal(other[0], predicted[0])
+
+
+def test_rare_classes_weigh_the_same_only_where_asked_for() -> None:
+    rng = np.random.default_rng(0)
+    samples = replace(small_samples(n=200), target=(rng.random(200) < 0.15).astype(np.int64))
+    split = split_folds(samples, 3)[0]
+
+    def mean_probability(class_weight: str) -> float:
+        settings = replace(FAST, class_weight=class_weight)
+        return float(fit_baseline(samples, FEATURES, split, settings, seed=0)[0][:, 1].mean())
+
+    assert mean_probability("none") < 0.25 < mean_probability("balanced")
