@@ -97,7 +97,7 @@ def hierarchy_plot(
     return figure(
         trace,
         height=860,
-        margin={"l": 4, "r": 4, "t": 8, "b": 8},
+        margin={"l": 4, "r": 4, "t": 34, "b": 8},
         coloraxis=coloraxis("diverging", values["title"], -values["limit"], values["limit"]),
     )
 

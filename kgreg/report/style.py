@@ -41,7 +41,7 @@ def figure(*traces: Any, height: int, **layout: Any) -> Any:
         "margin": {"l": 10, "r": 16, "t": 16, "b": 56},
         "height": height,
         "showlegend": False,
-        "hoverlabel": {"align": "left"},
+        "hoverlabel": {"align": "left", "font": {"family": _FONT, "size": 13}},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
     }

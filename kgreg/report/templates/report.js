@@ -10,6 +10,7 @@
 
   // ---- themes ---------------------------------------------------------------------------------------------------
 
+  let highlighted = null; // id of the term that was searched for
   const NEUTRAL = { light: "#f1f1ef", dark: "#3b424b" };
   let printing = false;
   const themeName = () => (dark.matches && !printing ? "dark" : "light");
@@ -32,7 +33,7 @@
     const out = Object.assign({}, layout);
     out.font = Object.assign({}, layout.font, { color: text });
     out.hoverlabel = Object.assign({}, layout.hoverlabel, {
-      bgcolor: light ? "#ffffff" : "#232a32", bordercolor: light ? "#8b929c" : "#5a6572", font: { color: text, size: 13 },
+      bgcolor: light ? "#ffffff" : "#232a32", bordercolor: light ? "#8b929c" : "#5a6572", font: Object.assign({}, layout.font, { color: text, size: 13 }),
     });
     out.modebar = { bgcolor: "rgba(0,0,0,0)", color: light ? "#8b929c" : "#7d8590", activecolor: text };
     Object.keys(layout).forEach((key) => {
@@ -45,10 +46,15 @@
   }
 
   function themedTraces(data) {
-    const line = themeName() === "light" ? "#ffffff" : "#14181d";
+    const [line, strong] = themeName() === "light" ? ["#ffffff", "#111111"] : ["#14181d", "#ffffff"];
     return data.map((trace) => {
       if (!store.shapes[trace.type]) return trace;
-      const marker = Object.assign({}, trace.marker, { line: Object.assign({}, trace.marker.line, { color: line }) });
+      const marker = Object.assign({}, trace.marker, {
+        line: {
+          color: trace.ids.map((id) => (id === highlighted ? strong : line)),
+          width: highlighted === null ? 0.6 : 2, // one for all: plotly draws no path bar from an array
+        },
+      });
       return Object.assign({}, trace, { marker });
     });
   }
@@ -56,7 +62,9 @@
   // ---- figures --------------------------------------------------------------------------------------------------
 
   const config = {
-    responsive: true, displaylogo: false, plotlyServerURL: "", modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+    responsive: true, displaylogo: false, plotlyServerURL: "", 
+    // "sendChartToCloud" would hand the data to a server
+    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d", "sendChartToCloud"],
     toImageButtonOptions: { format: "svg", scale: 2 },
   };
 
@@ -77,6 +85,7 @@
 
   function draw(plot) {
     const { data, layout } = fitted(plot.dataset.figure);
+    if (printing) layout.width = plot.clientWidth;
     const settings = Object.assign({}, config, { displayModeBar: window.innerWidth < 640 ? false : "hover" });
     return Plotly.react(plot, data, layout, settings).then(() => {
       plot.dataset.drawn = themeName();
@@ -175,7 +184,9 @@
   }
 
   function zoomTo(id) {
-    figures.hierarchy.data[0].level = id;
+    const trace = figures.hierarchy.data[0];
+    trace.level = trace.parents[trace.ids.indexOf(id)];
+    highlighted = id;
     draw(picture).then(() => picture.scrollIntoView({ block: "center" }));
   }
 
@@ -216,7 +227,7 @@
     const action = cell(row, "td", "");
     const targets = store.terms_of[i] || [];
     if (term || targets.length) {
-      const button = cell(action, "button", term ? "zoom" : targets.length === 1 ? "its term" : "its " + targets.length + " terms", "show");
+      const button = cell(action, "button", term ? "show" : targets.length === 1 ? "its term" : "its " + targets.length + " terms", "show");
       button.type = "button";
       button.addEventListener("click", () => (term ? zoomTo(store.ids[i]) : list(targets, "subsystems that read " + store.labels[i])));
     }
@@ -257,16 +268,27 @@
   all("details").forEach((details) => details.addEventListener("toggle", () => details.open && drawVisible(details)));
   all("input.filter").forEach((input) => {
     const items = all("li", input.closest("details"));
+    const none = document.createElement("p");
+    none.className = "note";
+    none.textContent = "No match among the names listed here.";
+    none.hidden = true;
+    input.after(none);
     input.addEventListener("input", () => {
       const wanted = input.value.trim().toLowerCase();
       items.forEach((item) => { item.hidden = !item.textContent.toLowerCase().includes(wanted); });
+      none.hidden = items.some((item) => !item.hidden);
     });
   });
   document.getElementById("choose-shape").addEventListener("change", (event) => reshape(event.target.value));
   box.addEventListener("input", search);
   dark.addEventListener("change", redraw);
-  window.addEventListener("beforeprint", () => { printing = true; redraw(); });
-  window.addEventListener("afterprint", () => { printing = false; redraw(); });
+  function print(on) {
+    printing = on;
+    document.body.classList.toggle("printing", on); // as wide as paper, so that the figures are drawn for it
+    redraw();
+  }
+  window.addEventListener("beforeprint", () => print(true));
+  window.addEventListener("afterprint", () => print(false));
 
   const links = new Map(all(".contents a").map((link) => [link.hash.slice(1), link]));
   const places = Array.from(links.keys(), (id) => document.getElementById(id));
