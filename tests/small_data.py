@@ -46,7 +46,7 @@ def small_samples(task: Task = "classification", n: int = 120, seed: int = 0, cl
     order = np.random.default_rng(7).permutation(len(GENES))
     shifted = np.abs(x * rng.uniform(0.5, 3, len(GENES)).astype(np.float32) + 4)
     columns = [shifted[:, i] for i in order]
-    columns.insert(3, rng.normal(size=n).astype(np.float32))
+    columns.insert(3, rng.gamma(2.0, size=n).astype(np.float32))
     features = [names[i] for i in order]
     features.insert(3, "foreign")
     return Samples(

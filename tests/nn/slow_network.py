@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -82,8 +84,13 @@ class SlowNetwork:
                 self.head[term] = _leaf(heads[rows, at]), _leaf(network.head_bias[rows])
         self.readout = _leaf(network.readout.weight), _leaf(network.readout.bias)
 
-    def __call__(self, x: Tensor, training: bool) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
-        """Return outputs ``[batch, n_outputs]``, and by term the head's ``[n_outputs, batch]`` and ``h``."""
+    def __call__(
+        self, x: Tensor, training: bool, nudge: Mapping[str, Tensor] | None = None
+    ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+        """Return outputs ``[batch, n_outputs]``, and by term the head's ``[n_outputs, batch]`` and ``h``.
+
+        ``nudge`` is added to the ``h`` of a term before anything reads it.
+        """
         signal = {node: x[:, i][None] for i, node in enumerate(self.blueprint.inputs["node"])}
         for term in self.blueprint.terms.sort_values("level")["id"]:
             z = self.bias[term][:, None].expand(-1, len(x))
@@ -94,6 +101,8 @@ class SlowNetwork:
                 signal[term] = torch.tanh(self._norm(term, z, training))
             else:
                 signal[term] = self._norm(term, torch.tanh(z), training)
+            if nudge and term in nudge:
+                signal[term] = signal[term] + nudge[term]
         weight, bias = self.readout
         read = torch.cat([signal[node] for node in self.blueprint.outputs["node"]])
         heads = {term: w @ signal[term] + b[:, None] for term, (w, b) in self.head.items()}
