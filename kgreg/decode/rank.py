@@ -21,8 +21,8 @@ MAIN_NULL = {"gene": "labels", "term": "rewired"}
 #: A node is counted as found by a network when it is among this many of its kind.
 TOP = 20
 
-#: Weight, in draws, of the spread common to all nodes when a node's own spread is estimated from a few draws.
-PRIOR_DRAWS = 4.0
+#: Weight, in degrees of freedom, of the variance common to a kind of node when a node's own is known from a few values.
+PRIOR_FREEDOM = 4.0
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def explain(result: CrossValidation, progress: Progress = no_progress) -> Explan
         scores.setdefault(job.arm.name, []).append(table.loc[nodes, columns].to_numpy())
     real = np.stack(scores["graph"])
     nulls = {
-        kind: np.stack([np.nanmean(np.stack(value), axis=0) for name, value in scores.items() if name.startswith(kind)])
+        kind: np.stack([np.stack(value) for name, value in scores.items() if name.startswith(kind)])
         for kind in ("rewired", "labels")
         if any(name.startswith(kind) for name in scores)
     }
@@ -103,8 +103,8 @@ def rank_scores(
     real
         ``[n_networks, n_nodes, n_outputs]`` scores in the networks of the real graph.
     nulls
-        Kind of null -> ``[n_draws, n_nodes, n_outputs]``; each draw is the mean over as many networks as ``real``, so
-        that both vary alike.
+        Kind of null -> ``[n_draws, n_networks, n_nodes, n_outputs]``; each draw is trained on the same folds, with as
+        many replicates, as ``real``, so that both vary alike.
     info
         ``node, kind, label, level, n_genes``, one row a node.
     """
@@ -117,7 +117,7 @@ def rank_scores(
         for kind in ("rewired", "labels"):
             z = p = np.full(len(info), np.nan)
             if kind in nulls:
-                z, p = _against_null(mean, nulls[kind][:, :, o], kinds)
+                z, p = _against_null(values, nulls[kind][..., o], kinds)
             frame[f"z_{kind}"], frame[f"p_{kind}"], frame[f"q_{kind}"] = z, p, _adjust(p, kinds)
         frame["null"] = frame["kind"].map(MAIN_NULL).where(frame["kind"].map(MAIN_NULL).isin(list(nulls)), "none")
         for column in ("z", "p", "q"):
@@ -183,36 +183,68 @@ def _found(values: NDArray[np.float64], kinds: NDArray[Any]) -> NDArray[np.float
 
 
 def _against_null(
-    score: NDArray[np.float64], draws: NDArray[np.float64], kinds: NDArray[Any]
+    real: NDArray[np.float64], draws: NDArray[np.float64], kinds: NDArray[Any]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return z and one-sided empirical p of every node.
 
-    z compares a node with the same node in the null networks, where it has the same number of genes, children and
-    readers: its connectivity is corrected for. Its spread over a few draws is shrunk towards that of its kind. p is
-    the share of null z at least as large, over all nodes of the kind and draws; a draw's z leaves the draw itself out.
+    ``real`` is ``[n_networks, n_nodes]``, ``draws`` ``[n_draws, n_networks, n_nodes]``.
+
+    z compares the mean of a node with its means in the null networks, where it has the same number of genes, children
+    and readers: its connectivity is corrected for. The difference is divided by what it may vary by: the standard error
+    of the mean over networks and the spread of the draws, each shrunk towards that of the node's kind. p is the share
+    of null z at least as large, over all nodes of the kind and draws; a draw's z leaves the draw itself out.
     """
-    z, p = np.full(len(score), np.nan), np.full(len(score), np.nan)
-    n_draws = len(draws)
+    n_nodes, n_draws = real.shape[1], len(draws)
+    z, p = np.full(n_nodes, np.nan), np.full(n_nodes, np.nan)
+    if n_draws < 2:
+        return z, p
+    mean, error = _mean_and_error(real, kinds)
+    each = [_mean_and_error(draw, kinds) for draw in draws]
+    means, errors = np.stack([m for m, _ in each]), np.stack([e for _, e in each])
+    z = _z(mean, error, means, kinds)
+    null = np.stack([_z(means[d], errors[d], np.delete(means, d, axis=0), kinds) for d in range(n_draws)])
     for kind in np.unique(kinds):
         mine = kinds == kind
-        own = draws[:, mine]
-        pooled = float(np.nanmean(np.nanvar(own, axis=0, ddof=1))) if n_draws > 1 else float(np.nanvar(own))
-        if n_draws < 2 or not pooled > 0:
-            continue
-        z[mine] = _z(score[mine], own, pooled)
-        null = np.concatenate([_z(own[d], np.delete(own, d, axis=0), pooled) for d in range(n_draws)])
-        null = np.sort(null[np.isfinite(null)])
-        above = len(null) - np.searchsorted(null, z[mine], side="left")
-        p[mine] = np.where(np.isfinite(z[mine]), (1 + above) / (1 + len(null)), np.nan)
+        drawn = np.sort(null[:, mine][np.isfinite(null[:, mine])])
+        above = len(drawn) - np.searchsorted(drawn, z[mine], side="left")
+        p[mine] = np.where(np.isfinite(z[mine]) & (len(drawn) > 0), (1 + above) / (1 + len(drawn)), np.nan)
     return z, p
 
 
-def _z(score: NDArray[np.float64], draws: NDArray[np.float64], pooled: float) -> NDArray[np.float64]:
-    """Return (score - mean of the draws) / shrunk spread of a new draw around that mean."""
+def _mean_and_error(values: NDArray[np.float64], kinds: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the mean over networks ``[nodes]`` and the shrunk squared standard error of that mean."""
+    n = np.isfinite(values).sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.nansum(values, axis=0) / n
+        variance = np.nansum((values - mean) ** 2, axis=0) / (n - 1)
+        return mean, _shrink(np.where(n > 1, variance, np.nan), np.maximum(n - 1, 0), kinds) / n
+
+
+def _z(
+    mean: NDArray[np.float64], error: NDArray[np.float64], draws: NDArray[np.float64], kinds: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Return how far ``mean`` (squared standard error ``error``) lies above the null ``draws [n_draws, nodes]``."""
     n = len(draws)
-    variance = np.nanvar(draws, axis=0, ddof=1) if n > 1 else np.zeros_like(score)
-    shrunk = (PRIOR_DRAWS * pooled + (n - 1) * np.nan_to_num(variance)) / (PRIOR_DRAWS + n - 1)
-    result: NDArray[np.float64] = (score - np.nanmean(draws, axis=0)) / np.sqrt(shrunk * (1 + 1 / n))
+    # Two draws from one null differ by twice its variance: where leaving one out leaves one, the kind's mean stands in.
+    variance = draws.var(axis=0, ddof=1) if n > 1 else (mean - draws[0]) ** 2 / 2
+    spread = _shrink(variance, np.full(len(mean), n - 1), kinds)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        z: NDArray[np.float64] = (mean - draws.mean(axis=0)) / np.sqrt(error + spread * (1 + 1 / n))
+    return z
+
+
+def _shrink(variance: NDArray[np.float64], freedom: NDArray[Any], kinds: NDArray[Any]) -> NDArray[np.float64]:
+    """Return variances averaged with the mean of their kind, which weighs ``PRIOR_FREEDOM`` degrees of freedom."""
+    result = np.full(len(variance), np.nan)
+    known = np.isfinite(variance)
+    for kind in np.unique(kinds):
+        mine = kinds == kind
+        if not (mine & known).any():
+            continue
+        pooled = variance[mine & known].mean()
+        weight = np.where(known, freedom, 0)[mine]
+        own = np.where(known, variance, 0.0)[mine]
+        result[mine] = (PRIOR_FREEDOM * pooled + weight * own) / (PRIOR_FREEDOM + weight)
     return result
 
 

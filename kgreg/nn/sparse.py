@@ -5,6 +5,7 @@ Activations are feature-major (``[features, batch]``): a row of the product gath
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from kgreg.errors import FitError
+
+# What is used of it (products, sampled products) is checked against dense matrices in the tests.
+warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
 
 
 class _SparseProduct(torch.autograd.Function):
