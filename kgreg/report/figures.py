@@ -171,7 +171,7 @@ def confusion(predictions: pd.DataFrame, classes: Sequence[str], arm: str = "gra
 
 def regression_plot(predictions: pd.DataFrame, label: str = "", arm: str = "graph") -> Any:
     """Return predicted against true values of the test samples, with the line of equality."""
-    own = predictions[predictions["arm"] == arm]
+    own = predictions[predictions["arm"] == arm].astype({"target": float})
     mean = own.groupby(["fold", "sample"], sort=False, as_index=False)[["target", "predicted"]].mean()
     ends = [float(mean[["target", "predicted"]].min().min()), float(mean[["target", "predicted"]].max().max())]
     name = short(label) or "value"

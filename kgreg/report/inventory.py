@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kgreg.report.contents import ReportContents
-from kgreg.report.numbers import count, duration, percent
+from kgreg.report.numbers import UNKNOWN, count, duration, percent
 from kgreg.report.tables import capped
 
 #: Names that are listed of every kind of thing that was left out.
@@ -175,7 +175,7 @@ def run_rows(contents: ReportContents) -> list[tuple[str, str]]:
         ("content hash of the blueprint (SHA-256)", contents.blueprint.content_hash()),
         ("SHA-256 of the data file", str(contents.data.get("sha256", "")) or "none: the data were an object in memory"),
     ]
-    return [(name, value) for name, value in rows if value]
+    return [(name, value) for name, value in rows if value not in ("", UNKNOWN)]
 
 
 def _value(value: Any) -> str:

@@ -1,0 +1,203 @@
+"""A small, made-up result of every shape that a report must take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kgreg.blueprint import Blueprint, compile_hierarchy
+from kgreg.fit.crossval import summarise
+from kgreg.report import ReportContents
+
+CLASSES = ("B cell", "T cell", "Monocyte")
+GENES = [f"G{i:02d}" for i in range(12)]
+HOSTILE = "</script><script>window.hacked=1</script><img src=x onerror='window.hacked=2'>"
+SEED, FOLDS, SAMPLES = 7, 4, 60
+
+
+def contents(
+    *,
+    task: str = "classification",
+    nulls: Sequence[str] = ("rewired", "labels"),
+    knockouts: Sequence[str] = ("CD79A", "two genes"),
+    significant: int = 1,
+    label: str = "",
+    classes: Sequence[str] = CLASSES,
+) -> ReportContents:
+    """Return contents whose numbers are random but whose shapes are those of a run.
+
+    Parameters
+    ----------
+    nulls
+        Which nulls were trained.
+    significant
+        How many subsystems of the output "all" pass.
+    label
+        Put into every text that comes from outside.
+    """
+    names = list(classes) if task == "classification" else []
+    blueprint = _blueprint(label)
+    outputs = ["all"] if task == "regression" else [*names, "all"]
+    return ReportContents(
+        title=f"A small experiment {label}",
+        experiment={"data": {"file": f"cells.h5ad{label}", "label": "cell_type"}, "training": {"seed": SEED}},
+        data={
+            "origin": f"cells.h5ad{label}",
+            "sha256": "ab" * 32,
+            "layer": "X",
+            "label": f"cell_type{label}",
+            "task": task,
+            "samples": SAMPLES,
+            "features": 14,
+            "classes": {name: SAMPLES // len(names) for name in names},
+            "groups": None,
+        },
+        matching={
+            "counts": {"symbol": 11, "alias": 1, "repeated": 0, "ambiguous": 1, "unknown": 1},
+            "features": {
+                "alias": [{"feature": "IGJ", "label": f"JCHAIN{label}", "note": ""}],
+                "repeated": [],
+                "ambiguous": [{"feature": "AGPAT9", "label": "", "note": "GPAT3, LPCAT1"}],
+                "unknown": [{"feature": f"RP11-290{label}", "label": "", "note": ""}],
+            },
+        },
+        blueprint=blueprint,
+        metrics=_metrics(task, nulls, len(names)),
+        predictions=_predictions(names),
+        ranking=_ranking(blueprint, outputs, nulls, significant),
+        stability={"term": {"rank_correlation": 0.71, "top_overlap": float("nan"), "networks": FOLDS}},
+        knockouts=_knockouts(blueprint, knockouts, names or [f"cell_type{label}"], names),
+        run={
+            "kgreg": "0.1.0",
+            "started": "2026-01-01T00:00:00+00:00",
+            "seconds": 75.2,
+            "command": f"kgreg run {label}",
+            "seed": SEED,
+            "packages": {"torch": "2.13.0"},
+            "platform": "Linux",
+        },
+    )
+
+
+def _blueprint(label: str) -> Blueprint:
+    terms = [f"GO:{i:07d}" for i in range(1, 8)]
+    links = [(2, 1), (3, 1), (4, 2), (5, 2), (5, 3), (7, 6)]
+    hierarchy = pd.DataFrame([{"child": terms[a - 1], "parent": terms[b - 1]} for a, b in links])
+    lowest = [terms[3], terms[4], terms[2], terms[6]]
+    annotations = [{"gene": gene, "term": lowest[i % 4]} for i, gene in enumerate(GENES)]
+    annotations.append({"gene": GENES[0], "term": terms[5]})
+    return compile_hierarchy(
+        hierarchy,
+        pd.DataFrame(annotations),
+        pd.DataFrame([{"feature": f"SYM{i}", "gene": gene, "label": f"SYM{i}"} for i, gene in enumerate(GENES)]),
+        labels={term: f"process {i} {label}".strip() for i, term in enumerate(terms, 1)} | {"GO:0000099": "left out"},
+        redundancy=None,
+        source="GO",
+        provenance={
+            "guide": f"GO biological_process{label}",
+            "store": "knowledge.lbug",
+            "sources": [
+                {"id": "go", "title": "Gene Ontology", "release": "2022-07-01", "licence": "CC BY 4.0",
+                 "url": "https://geneontology.org", "rows": 43559},
+                {"id": "own", "title": f"own{label}", "url": "javascript:alert(1)"},
+            ],
+            "cypher": [{"role": "terms", "query": "go_terms", "text": f"MATCH (t:Term) WHERE t.n < 3 RETURN t{label}",
+                        "parameters": {"namespace": "biological_process"}}],
+        },
+    )  # fmt: skip
+
+
+class _Split:
+    def __init__(self) -> None:
+        self.test = np.arange(SAMPLES // FOLDS)
+        self.train = np.arange(SAMPLES - SAMPLES // FOLDS)
+
+
+class _Samples:
+    def __init__(self, task: str) -> None:
+        self.task = task
+
+
+def _metrics(task: str, nulls: Sequence[str], n_classes: int) -> dict[str, Any]:
+    """Return what ``CrossValidation.summary`` makes of made-up scores; AUROC is not known in one fold."""
+    rng = np.random.default_rng(SEED)
+    metrics = ["balanced_accuracy", "auroc", "log_loss"] if task == "classification" else ["pearson_r", "r2", "rmse"]
+    level = {"graph": 0.7, "baseline": 0.72, "rewired": 0.69, "labels": 1 / max(n_classes, 2)}
+    arms = ["graph", *(f"{null}-{draw}" for null in nulls for draw in range(2)), "baseline"]
+    rows = [
+        {"arm": arm, "fold": fold, "replicate": 0, "metric": metric, "value": level[arm.split("-")[0]] + noise}
+        for arm in arms
+        for metric in metrics
+        for fold, noise in enumerate(rng.normal(0, 0.03, FOLDS))
+    ]
+    scores = pd.DataFrame(rows)
+    scores.loc[(scores["metric"] == "auroc") & (scores["fold"] == 0), "value"] = float("nan")
+    scores.loc[(scores["metric"] == "auroc") & (scores["arm"] == "baseline"), "value"] = float("nan")
+    summary: dict[str, Any] = summarise(scores, [_Split()] * FOLDS, _Samples(task), SEED)  # type: ignore[arg-type, list-item]
+    return summary
+
+
+def _predictions(classes: Sequence[str]) -> pd.DataFrame:
+    rng = np.random.default_rng(SEED)
+    frames = []
+    for arm in ("graph", "baseline"):
+        frame = pd.DataFrame({"arm": arm, "fold": np.arange(SAMPLES) % FOLDS, "replicate": 0})
+        frame["sample"] = [f"cell{i}" for i in range(SAMPLES)]
+        if classes:
+            true = np.arange(SAMPLES) // (SAMPLES // len(classes))
+            frame["target"] = np.asarray(classes)[true]
+            chance = rng.dirichlet(np.ones(len(classes)), SAMPLES)
+            chance[np.arange(SAMPLES), true] += 0.5
+            frame[list(classes)] = chance / chance.sum(axis=1, keepdims=True)
+        else:
+            frame["target"] = rng.normal(size=SAMPLES)
+            frame["predicted"] = frame["target"] + rng.normal(0, 0.5, SAMPLES)
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
+
+
+def _ranking(blueprint: Blueprint, outputs: Sequence[str], nulls: Sequence[str], significant: int) -> pd.DataFrame:
+    rng = np.random.default_rng(SEED)
+    sizes = {node: len(genes) for node, genes in blueprint.gene_sets().items()}
+    main: Mapping[str, str] = {"gene": "labels", "term": "rewired"}
+    frames = []
+    for output in outputs:
+        for kind, nodes in (("gene", blueprint.genes), ("term", blueprint.terms)):
+            n = len(nodes)
+            frame = nodes[["id", "label", "level"]].rename(columns={"id": "node"}).assign(kind=kind, output=output)
+            frame["n_genes"] = [sizes.get(node, 1) for node in frame["node"]]
+            frame["score"] = rng.normal(0, 0.05, n)
+            frame["low"], frame["high"] = frame["score"] - 0.02, frame["score"] + 0.02
+            frame["n"], frame["seed"], frame["stability"] = FOLDS, SEED, 0.5
+            tested = main[kind] in nulls
+            frame["null"] = main[kind] if tested else "none"
+            frame["z"] = rng.normal(size=n) if tested else np.nan
+            frame["p"] = np.linspace(0.0004, 1, n) if tested else np.nan
+            frame["q"] = np.where(frame["z"].rank(ascending=False) <= significant, 0.0004, 0.8) if tested else np.nan
+            frame["rank"] = frame["z" if tested else "score"].rank(ascending=False, method="first").astype("Int64")
+            frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
+
+
+def _knockouts(
+    blueprint: Blueprint, names: Sequence[str], outputs: Sequence[str], classes: Sequence[str]
+) -> pd.DataFrame:
+    if not names:
+        return pd.DataFrame()
+    rng = np.random.default_rng(SEED)
+    rows = []
+    terms = list(zip(blueprint.terms["id"], blueprint.terms["label"], strict=True))
+    for name in names:
+        for group in ["all", *classes]:
+            targets = [*(("output", o, o) for o in outputs), *(("term", *term) for term in terms)]
+            for kind, target, label in targets:
+                delta = rng.normal(0, 0.1) if kind == "output" else abs(rng.normal(0, 0.3))
+                rows.append(
+                    {"knockout": name, "genes": "CD79A, CD79B", "kind": kind, "target": target, "label": label,
+                     "group": group, "delta": delta, "low": delta - 0.05, "high": delta + 0.05, "n": FOLDS,
+                     "samples": SAMPLES // (1 if group == "all" else len(classes)), "seed": SEED}
+                )  # fmt: skip
+    return pd.DataFrame(rows)
