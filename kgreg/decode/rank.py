@@ -217,7 +217,9 @@ def _mean_and_error(values: NDArray[np.float64], kinds: NDArray[Any]) -> tuple[N
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.nansum(values, axis=0) / n
         variance = np.nansum((values - mean) ** 2, axis=0) / (n - 1)
-        return mean, _shrink(np.where(n > 1, variance, np.nan), np.maximum(n - 1, 0), kinds) / n
+        error = _shrink(np.where(n > 1, variance, np.nan), np.maximum(n - 1, 0), kinds) / n
+    # With one network an arm there is no such error to be had; the spread of the draws holds it.
+    return mean, np.nan_to_num(error, nan=0.0)
 
 
 def _z(

@@ -122,9 +122,7 @@ def test_data_that_changed_in_the_meantime_are_refused(tmp_path: Path, knowledge
 
 def test_progress_rises_from_start_to_end(tmp_path: Path, knowledge_store_path: Path) -> None:
     seen: list[float] = []
-    run_experiment(
-        small_experiment(tmp_path, knowledge_store_path), progress=lambda text, share: seen.append(share)
-    )
+    run_experiment(small_experiment(tmp_path, knowledge_store_path), progress=lambda text, share: seen.append(share))
     assert np.all(np.diff(seen) >= -1e-9)
     assert seen[0] < 0.05
     assert seen[-1] == pytest.approx(1.0)
