@@ -9,7 +9,7 @@ from kgreg.report.hierarchy_view import SHAPES, colours, spread
 from kgreg.report.numbers import is_known
 from kgreg.report.tables import name_of_output, outputs_of, page_of
 
-_COLUMNS = ("score", "low", "high", "z", "q", "stability", "rank")
+_COLUMNS = ("score", "low", "high", "n", "z", "q", "rank")
 
 
 def explorer_data(contents: ReportContents) -> dict[str, Any]:
@@ -55,6 +55,8 @@ def explorer_data(contents: ReportContents) -> dict[str, Any]:
     }
 
 
-def _short(value: Any) -> float | None:
-    """Return a number with four significant digits."""
-    return float(f"{float(value):.4g}") if is_known(value) else None
+def _short(value: Any) -> float | int | None:
+    """Return a number with four significant digits; whole numbers as they are."""
+    if not is_known(value):
+        return None
+    return int(value) if value == int(value) else float(f"{float(value):.4g}")

@@ -31,46 +31,7 @@ def knockout_bars(knockouts: pd.DataFrame, knockout: str, group: str = ALL, most
     rows = rows[rows["group"] == group]
     if len(rows) > most:
         rows = rows.loc[rows["delta"].abs().nlargest(most).index.sort_values()]
-    digits = decimals_for((rows["high"] - rows["low"]) / 2, least=3)
-    delta = rows["delta"].to_numpy(dtype=float)
-    hover = [
-        f"{text(r['label'])}<br>{interval(r['delta'], r['low'], r['high'], digits, sign=True)}<br>"
-        f"n = {r['n']} networks, {r['samples']} samples, seed {r['seed']}"
-        for r in rows.to_dict("records")
-    ]
-    length = np.nan_to_num(np.stack([rows["high"] - delta, delta - rows["low"]]).astype(float))
-    plot = figure(
-        go.Bar(
-            x=[float(f"{value:.5g}") for value in delta],
-            y=list(range(len(rows))),
-            orientation="h",
-            marker={"color": [AGAINST if value >= 0 else ACCENT for value in delta], "opacity": 0.85},
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": [float(f"{v:.5g}") for v in length[0]],
-                "arrayminus": [float(f"{v:.5g}") for v in length[1]],
-                "thickness": 1.4,
-                "width": 4,
-                "color": "#6b7280",
-            },
-            hovertext=hover,
-            hovertemplate="%{hovertext}<extra></extra>",
-        ),
-        height=80 + 30 * max(len(rows), 2),
-        xaxis={"title": {"text": _change(knockouts)}, "automargin": True, "tickformat": "~g"},
-        yaxis={
-            "showgrid": False,
-            "zeroline": False,
-            "tickmode": "array",
-            "tickvals": list(range(len(rows))),
-            "ticktext": [short(label, 34) for label in rows["label"]],
-            "autorange": "reversed",
-            "automargin": True,
-        },
-        bargap=0.35,
-    )
-    return plot
+    return _bars(rows, rows["label"].tolist(), _change(knockouts))
 
 
 def knockout_map(knockouts: pd.DataFrame, knockout: str) -> Any:
@@ -83,10 +44,55 @@ def knockout_map(knockouts: pd.DataFrame, knockout: str) -> Any:
 
 
 def knockout_overview(knockouts: pd.DataFrame) -> Any:
-    """Return the change of every output (columns) under every knockout (rows), over all samples."""
+    """Return the change of every output (columns) under every knockout (rows), over all samples.
+
+    With a single output (a regression), bars with 95 % intervals.
+    """
     rows = knockouts[(knockouts["kind"] == "output") & (knockouts["group"] == ALL)]
     names = list(dict.fromkeys(rows["knockout"]))
+    if rows["target"].nunique() == 1:
+        return _bars(rows, names, _change(knockouts))
     return _heat(rows, "knockout", names, [short(name, 34) for name in names], "")
+
+
+def _bars(rows: pd.DataFrame, names: Sequence[str], change: str) -> Any:
+    """Return horizontal bars of ``delta`` with intervals, one a row."""
+    digits = decimals_for((rows["high"] - rows["low"]) / 2, least=3)
+    delta = rows["delta"].to_numpy(dtype=float)
+    hover = [
+        f"{text(name)}<br>{interval(r['delta'], r['low'], r['high'], digits, sign=True)}<br>"
+        f"n = {r['n']} networks, {r['samples']} samples, seed {r['seed']}"
+        for name, r in zip(names, rows.to_dict("records"), strict=True)
+    ]
+    above, below = (np.nan_to_num(part.astype(float)) for part in (rows["high"] - delta, delta - rows["low"]))
+    whisker = {"type": "data", "symmetric": False, "thickness": 1.4, "width": 4, "color": "#6b7280"}
+    return figure(
+        go.Bar(
+            x=[float(f"{value:.5g}") for value in delta],
+            y=list(range(len(rows))),
+            orientation="h",
+            marker={"color": [AGAINST if value >= 0 else ACCENT for value in delta], "opacity": 0.85},
+            error_x={
+                **whisker,
+                "array": [float(f"{value:.5g}") for value in above],
+                "arrayminus": [float(f"{value:.5g}") for value in below],
+            },
+            hovertext=hover,
+            hovertemplate="%{hovertext}<extra></extra>",
+        ),
+        height=80 + 30 * max(len(rows), 2),
+        xaxis={"title": {"text": change}, "automargin": True, "tickformat": "~g", "nticks": 6},
+        yaxis={
+            "showgrid": False,
+            "zeroline": False,
+            "tickmode": "array",
+            "tickvals": list(range(len(rows))),
+            "ticktext": [short(name, 34) for name in names],
+            "autorange": "reversed",
+            "automargin": True,
+        },
+        bargap=0.35,
+    )
 
 
 def _heat(rows: pd.DataFrame, by: str, keys: Sequence[str], names: Sequence[str], title: str) -> Any:
@@ -116,7 +122,7 @@ def _heat(rows: pd.DataFrame, by: str, keys: Sequence[str], names: Sequence[str]
     return figure(
         heat,
         height=max(190 + 28 * len(keys), 330),
-        xaxis={"title": {"text": "output"}, "tickangle": -40, **columns, **ticks},
+        xaxis={"tickangle": -40, **columns, **ticks},
         yaxis={
             "title": {"text": title, "standoff": 12},
             "autorange": "reversed",

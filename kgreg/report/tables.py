@@ -178,8 +178,10 @@ def _strongest(outputs: pd.DataFrame) -> str:
     where = "all samples" if r["group"] == ALL else f"the {plural(int(r['samples']), 'sample')} of {r['group']}"
     holds = is_known(r["low"]) and r["low"] <= 0 <= r["high"]
     change = interval(r["delta"], r["low"], r["high"], digits, sign=True)
+    one = outputs["target"].nunique() == 1
+    what = f"The prediction of {r['label']} changes" if one else f"The output that changes most is {r['label']},"
     return (
-        f"The output that changes most is {r['label']}, in {where}: {change} "
+        f"{what} in {where}{' by' if one else ':'} {change} "
         f"(n = {plural(int(r['n']), 'network')}, seed {int(r['seed'])}"
         f"{'; the interval holds zero' if holds else ''})."
     )

@@ -56,6 +56,13 @@ def test_confusion_counts_every_sample_once_with_replicates_averaged() -> None:
     assert counts[1, 2] == ((own["target"] == CLASSES[1]).to_numpy() & (likeliest == 2)).sum()
 
 
+def test_knockouts_of_a_regression_are_compared_as_bars() -> None:
+    bars = knockout_overview(contents(task="regression").knockouts).data[0]
+    assert bars.type == "bar"
+    assert len(bars.x) == 2
+    assert min(bars.error_x.array) == pytest.approx(0.05)
+
+
 def test_chance_is_drawn_where_labels_were_permuted() -> None:
     assert len(metric_plot(contents().metrics).layout.shapes) == 1
     assert not metric_plot(contents(nulls=["rewired"]).metrics).layout.shapes

@@ -135,6 +135,14 @@ def test_long_lists_of_names_are_capped_and_the_number_is_said(monkeypatch: pyte
     assert "blueprint/dropped.parquet" in text
 
 
+def test_mean_of_the_null_is_drawn_where_the_ranking_has_it(html: str) -> None:
+    made = contents()
+    assert "mean of the null networks" not in words(html)
+    assert "mean of the null networks" in words(
+        render_report(replace(made, ranking=made.ranking.assign(null_mean=0.01)))
+    )
+
+
 def test_provenance_is_complete(html: str) -> None:
     text = words(html)
     made = contents()

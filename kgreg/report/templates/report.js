@@ -143,7 +143,7 @@
     const parents = store.parents[i] > 1 ? "; one of its " + store.parents[i] + " parents is drawn" : "";
     const lines = ["<b>" + escaped(store.labels[i]) + "</b>", escaped(store.ids[i]) + " \u00b7 " + store.n_genes[i] + " genes" + parents];
     if (known(columns.score[i])) {
-      lines.push("score " + interval(columns, i, 4) + ", n = " + store.networks + " networks, seed " + store.seed);
+      lines.push("score " + interval(columns, i, 4) + ", n = " + columns.n[i] + " networks, seed " + store.seed);
       lines.push("rank " + columns.rank[i] + " \u00b7 z " + fixed(columns.z[i], 1) + " \u00b7 q " + probability(columns.q[i]));
     }
     return lines.join("<br>");
