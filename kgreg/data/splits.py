@@ -65,13 +65,13 @@ def _take_stopping_part(samples: Samples, train: Index, n_parts: int, fold: int,
             f"The training part of fold {fold + 1} is one group, which cannot be split to stop training by.",
             "Samples in more groups are needed, or other folds.",
         )
-    missing: Index = np.empty(0, dtype=np.int64)
+    lost: set[int] = set()
     for fit, stop in _fold_rows(samples, train, n_parts, seed):
-        if samples.task == "classification":
-            missing = np.setdiff1d(samples.target, samples.target[train[fit]])
-        if len(stop) and not len(missing):
+        missing = set(samples.target) - set(samples.target[train[fit]]) if samples.classes else set()
+        if len(stop) and not missing:
             return train[fit], train[stop]
-    names = ", ".join(samples.classes[i] for i in missing)
+        lost |= missing
+    names = ", ".join(samples.classes[i] for i in sorted(lost))
     raise DataError(
         f"In fold {fold + 1} no samples of these classes are left to fit with: {names}. They lie in too few groups.",
         "Remove or merge these classes, ask for other folds, or try another seed.",
