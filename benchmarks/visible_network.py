@@ -127,7 +127,8 @@ def main() -> None:
     summary = blueprint.summary()
     print(
         f"{summary['terms']} terms, {summary['gene_links']} gene links, {summary['term_links']} term links, "
-        f"{options.width} neurons a term, batch {options.batch}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+        f"{options.width} neurons a term, batch {options.batch}, {torch.get_num_threads()} threads, "
+        f"torch {torch.__version__}"
     )
     for name, network in networks.items():
         parameters = sum(p.numel() for p in network.parameters())

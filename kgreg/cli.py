@@ -33,6 +33,7 @@ Store = Annotated[
 Replicates = Annotated[int | None, typer.Option("--replicates", help="Fits a fold, each with its own seed.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Of splits, networks and nulls.")]
 Folds = Annotated[int | None, typer.Option("--folds", help="Of the cross-validation.")]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Fits side by side.  [default: one a core]")]
 Accelerator = Annotated[str | None, typer.Option("--accelerator", help="auto, cpu or cuda.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]
 ExperimentArgument = Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="Experiment file (TOML).")]
@@ -69,14 +70,15 @@ def demo(
     force: Force = False,
     replicates: Replicates = None,
     seed: Seed = None,
+    workers: Workers = None,
 ) -> None:
     """Tell ten types of blood cells apart through GO biological process, and explain how.
 
-    700 real cells, 765 genes, offline; about a minute and a half on two cores.
+    700 real cells, 765 genes, offline; about a minute on two cores.
 
     [dim]Example:[/]  kgreg demo --output my-first-run
     """
-    run(recipe_file("pbmc68k"), output, force, False, replicates, seed, None, None)
+    run(recipe_file("pbmc68k"), output, force, False, replicates, seed, None, None, workers)
 
 
 @app.command()
@@ -89,6 +91,7 @@ def run(
     seed: Seed = None,
     folds: Folds = None,
     accelerator: Accelerator = None,
+    workers: Workers = None,
 ) -> None:
     """Do a whole experiment: compile, train, explain, knock out, report.
 
@@ -99,7 +102,7 @@ def run(
     asked = _experiment(experiment, replicates, seed, folds, accelerator)
     folder = Path(output or asked.output.folder)
     with console.progress_bar("starting") as progress, _resumable(folder):
-        finished = run_experiment(asked, output=folder, force=force, resume=resume, progress=progress)
+        finished = run_experiment(asked, output=folder, force=force, resume=resume, workers=workers, progress=progress)
     console.show_compiled(finished)
     console.show_metrics(finished)
     console.show_ranking(finished)
@@ -174,12 +177,12 @@ def compile_(
 
 
 @app.command()
-def train(folder: RunArgument) -> None:
+def train(folder: RunArgument, workers: Workers = None) -> None:
     """Train the networks of a compiled run; continues where it was interrupted.
 
     [dim]Example:[/]  kgreg train runs/one
     """
-    console.show_metrics(_continue(folder, "train"))
+    console.show_metrics(_continue(folder, "train", workers=workers))
     _say("Next", f"kgreg explain {folder}")
 
 
@@ -259,11 +262,11 @@ def _experiment(
     return asked.replace("training", replicates=replicates, seed=seed, folds=folds, accelerator=accelerator)
 
 
-def _continue(folder: Path, until: str, again: list[str] | None = None) -> Any:
+def _continue(folder: Path, until: str, again: list[str] | None = None, workers: int | None = None) -> Any:
     from kgreg.runs import continue_run
 
     with console.progress_bar("starting") as progress, _resumable(folder):
-        return continue_run(folder, again=again or (), until=until, progress=progress)
+        return continue_run(folder, again=again or (), until=until, workers=workers, progress=progress)
 
 
 class _resumable:  # noqa: N801 (a context manager, used like a function)

@@ -83,6 +83,7 @@ class TrainingSection(_Section):
     patience: Annotated[int, Field(ge=1)] = 8
     class_weight: Literal["balanced", "none"] = "balanced"
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: Annotated[int, Field(ge=1)] = 1
 
 
 class NullsSection(_Section):

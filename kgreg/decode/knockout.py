@@ -15,6 +15,7 @@ from scipy import stats
 from kgreg.decode.importance import ALL
 from kgreg.errors import DataError
 from kgreg.fit.crossval import CrossValidation
+from kgreg.fit.threads import limit_threads
 from kgreg.fit.train import FittedModel
 from kgreg.progress import Progress, no_progress
 
@@ -89,7 +90,8 @@ def knockout_table(
         counts: dict[str, int] = {}
         for i, (job, model) in enumerate(fits):
             progress(f"knocking out {name}", (done + i / len(fits)) / len(positions))
-            effect = knock_out(model, result.inputs_of(job, job.split.test), genes, silent)
+            with limit_threads(result.settings.threads):
+                effect = knock_out(model, result.inputs_of(job, job.split.test), genes, silent)
             for group, members in _groups(result, job.split.test).items():
                 counts[group] = counts.get(group, 0) + len(members)
                 effects.setdefault((group, "output"), []).append(effect.outputs[members].mean(axis=0))

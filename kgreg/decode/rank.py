@@ -12,6 +12,7 @@ from scipy import stats
 
 from kgreg.decode.importance import ALL, node_importance
 from kgreg.fit.crossval import CrossValidation
+from kgreg.fit.threads import limit_threads
 from kgreg.progress import Progress, no_progress
 
 #: Which null a kind of node is ranked against. A gene carries its information into a rewired graph too, so rewiring
@@ -67,13 +68,14 @@ def explain(result: CrossValidation, progress: Progress = no_progress) -> Explan
     nodes: list[str] = []
     for done, job in enumerate(result.jobs):
         progress(f"decoding {job.arm.name}, fold {job.split.fold + 1}", done / len(result.jobs))
-        table = node_importance(
-            result.models[job.name],
-            result.inputs_of(job, job.split.test),
-            result.target_of(job, job.split.test),
-            result.inputs_of(job, job.split.train),
-            result.outputs,
-        )
+        with limit_threads(result.settings.threads):
+            table = node_importance(
+                result.models[job.name],
+                result.inputs_of(job, job.split.test),
+                result.target_of(job, job.split.test),
+                result.inputs_of(job, job.split.train),
+                result.outputs,
+            )
         nodes = nodes or list(table.index)
         scores.setdefault(job.arm.name, []).append(table.loc[nodes, columns].to_numpy())
     real = np.stack(scores["graph"])

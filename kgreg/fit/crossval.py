@@ -17,8 +17,10 @@ from kgreg.data.splits import Split
 from kgreg.fit.arms import Job, arm_blueprint, arm_samples, plan
 from kgreg.fit.baseline import fit_baseline
 from kgreg.fit.metrics import MAIN_METRIC, compare, fold_interval, score
+from kgreg.fit.parallel import fit_jobs
 from kgreg.fit.settings import TrainSettings
-from kgreg.fit.train import FittedModel, fit_network
+from kgreg.fit.threads import limit_threads
+from kgreg.fit.train import FittedModel
 from kgreg.progress import Progress, no_progress
 
 BASELINE = "baseline"
@@ -91,6 +93,7 @@ def cross_validate(
     labels: int = 3,
     seed: int = 0,
     folder: Path | None = None,
+    workers: int = 1,
     progress: Progress = no_progress,
 ) -> CrossValidation:
     """Train the real graph, its nulls and the linear baseline on the same folds.
@@ -103,35 +106,15 @@ def cross_validate(
         How many degree-preserving rewired graphs, and how many permutations of the labels, are trained as nulls.
     folder
         Where finished models and checkpoints go; what is finished there is not trained again.
+    workers
+        Processes that train side by side on the CPU.
     """
     settings = settings or TrainSettings()
     jobs = plan(splits, replicates, rewired, labels, seed)
-    models: dict[str, FittedModel] = {}
-    predictions: list[pd.DataFrame] = []
-    rows: list[dict[str, Any]] = []
     graphs = {arm: arm_blueprint(blueprint, arm, seed) for arm in dict.fromkeys(job.arm for job in jobs)}
-    for done, job in enumerate(jobs):
-
-        def on_epoch(epoch: int, most: int, job: Job = job, done: int = done) -> None:
-            progress(f"training {job.arm.name}, fold {job.split.fold + 1}", (done + epoch / most) / len(jobs))
-
-        progress(f"training {job.arm.name}, fold {job.split.fold + 1}", done / len(jobs))
-        own = arm_samples(samples, job.arm, seed)
-        target = None if folder is None else folder / job.name
-        model = fit_network(graphs[job.arm], own, job.split, settings, job.seed, target, on_epoch)
-        models[job.name] = model
-        x = own.columns(model.blueprint.inputs["feature"].tolist())[job.split.test]
-        predicted = model.predict(x)
-        predictions.append(_prediction_table(job.arm.name, job.split, job.replicate, own, predicted))
-        rows += _score_rows(job.arm.name, job.split, job.replicate, own, predicted)
-    chosen = []
-    features = blueprint.inputs["feature"].tolist()
-    for split in splits:
-        progress(f"training the linear baseline, fold {split.fold + 1}", 1.0)
-        predicted, penalty = fit_baseline(samples, features, split, settings, seed)
-        chosen.append({"fold": split.fold, **penalty})
-        predictions.append(_prediction_table(BASELINE, split, 0, samples, predicted))
-        rows += _score_rows(BASELINE, split, 0, samples, predicted)
+    models = fit_jobs(jobs, graphs, samples, settings, seed, folder=folder, workers=workers, progress=progress)
+    with limit_threads(settings.threads):
+        predictions, rows, chosen = _predict_all(blueprint, samples, splits, settings, seed, jobs, models, progress)
     return CrossValidation(
         blueprint=blueprint,
         samples=samples,
@@ -144,6 +127,36 @@ def cross_validate(
         scores=pd.DataFrame(rows),
         baseline_settings=chosen,
     )
+
+
+def _predict_all(
+    blueprint: Blueprint,
+    samples: Samples,
+    splits: list[Split],
+    settings: TrainSettings,
+    seed: int,
+    jobs: list[Job],
+    models: dict[str, FittedModel],
+    progress: Progress,
+) -> tuple[list[pd.DataFrame], list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return predictions and scores of networks and baseline on the test samples, and the baseline's penalties."""
+    predictions: list[pd.DataFrame] = []
+    rows: list[dict[str, Any]] = []
+    for job in jobs:
+        own = arm_samples(samples, job.arm, seed)
+        model = models[job.name]
+        predicted = model.predict(own.columns(model.blueprint.inputs["feature"].tolist())[job.split.test])
+        predictions.append(_prediction_table(job.arm.name, job.split, job.replicate, own, predicted))
+        rows += _score_rows(job.arm.name, job.split, job.replicate, own, predicted)
+    chosen = []
+    features = blueprint.inputs["feature"].tolist()
+    for split in splits:
+        progress(f"training the linear baseline, fold {split.fold + 1}", 1.0)
+        predicted, penalty = fit_baseline(samples, features, split, settings, seed)
+        chosen.append({"fold": split.fold, **penalty})
+        predictions.append(_prediction_table(BASELINE, split, 0, samples, predicted))
+        rows += _score_rows(BASELINE, split, 0, samples, predicted)
+    return predictions, rows, chosen
 
 
 def _prediction_table(

@@ -26,6 +26,9 @@ class TrainSettings:
         "balanced": every class counts the same in the loss, and in the linear baseline's.
     accelerator
         "auto", "cpu" or "cuda".
+    threads
+        Of one fit on the CPU. One is best for small networks: several fits run side by side, and the numbers do not
+        depend on how many cores there are.
     """
 
     learning_rate: float = 2e-3
@@ -38,6 +41,7 @@ class TrainSettings:
     dropout: float = 0.0
     class_weight: Literal["balanced", "none"] = "balanced"
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON values."""

@@ -32,6 +32,7 @@ from kgreg.errors import FitError
 from kgreg.fit.checkpoints import SafetensorsIO
 from kgreg.fit.module import VisibleModule, training_batches, whole_batch
 from kgreg.fit.settings import TrainSettings
+from kgreg.fit.threads import limit_threads
 from kgreg.nn.visible import VisibleNetwork
 
 #: Called after every epoch with (epoch, max_epochs).
@@ -97,7 +98,7 @@ def fit_network(
     FitError
         If the loss becomes NaN.
     """
-    if folder is not None and (folder / "model.json").is_file():
+    if folder is not None and is_finished(folder):
         return load_fitted(folder, blueprint)
     x = samples.columns(blueprint.inputs["feature"].tolist())
     scaler = Scaler.fit(x[split.train])
@@ -139,7 +140,7 @@ def _run(
         callbacks.append(ModelCheckpoint(scratch, filename="last", enable_version_counter=False, every_n_epochs=1))
         last = scratch / "last.ckpt"
         resume = str(last) if last.is_file() else None
-    with _quiet(), _interruptible():
+    with _quiet(), _interruptible(), limit_threads(settings.threads):
         trainer = L.Trainer(
             accelerator=settings.accelerator,
             devices=1,
@@ -245,6 +246,11 @@ def _quiet() -> Iterator[None]:
 
 
 # ---- on disk ---------------------------------------------------------------------------------------------------------
+
+
+def is_finished(folder: Path) -> bool:
+    """Say whether ``folder`` holds a finished model; ``model.json`` is written last."""
+    return (folder / "model.json").is_file()
 
 
 def save_fitted(model: FittedModel, settings: TrainSettings, n_outputs: int, folder: Path) -> None:

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import joblib
 import pandas as pd
+import torch
 
 from kgreg.decode import explain, knockout_table
 from kgreg.errors import OutputError
@@ -47,6 +49,7 @@ def run_experiment(
     force: bool = False,
     resume: bool = False,
     until: str = "report",
+    workers: int | None = None,
     progress: Progress = no_progress,
 ) -> Run:
     """Run an experiment from the knowledge graph to the report.
@@ -65,6 +68,8 @@ def run_experiment(
         Continue the run that is there with the experiment it was started with; finished stages and fits are kept.
     until
         Last stage to do, one of :data:`STAGES`.
+    workers
+        Processes that train side by side. Default: one a core; the results do not depend on it.
     progress
         Called as each stage goes on.
 
@@ -80,7 +85,7 @@ def run_experiment(
         experiment = read_experiment(experiment)
     path = Path(output if output is not None else experiment.output.folder)
     if resume and (path / "run.json").is_file():
-        return continue_run(path, data=data, until=until, progress=progress)
+        return continue_run(path, data=data, until=until, workers=workers, progress=progress)
     check_output(path, force=force)
     about = describe_environment()
     started = time.perf_counter()
@@ -89,7 +94,7 @@ def run_experiment(
     write_json(path / "experiment.json", experiment.to_dict())
     save_compiled(compiled, path)
     folder.finish("compile", time.perf_counter() - started)
-    return _Stages(folder, experiment, compiled, data, progress).run(until)
+    return _Stages(folder, experiment, compiled, data, progress, workers).run(until)
 
 
 def continue_run(
@@ -98,6 +103,7 @@ def continue_run(
     data: AnnData | None = None,
     again: Sequence[str] = (),
     until: str = "report",
+    workers: int | None = None,
     progress: Progress = no_progress,
 ) -> Run:
     """Do the unfinished stages of a run up to ``until``.
@@ -113,7 +119,7 @@ def continue_run(
     if again:
         folder.forget(*again)
     experiment = read_experiment(folder.path / "experiment.json")
-    return _Stages(folder, experiment, None, data, progress).run(until)
+    return _Stages(folder, experiment, None, data, progress, workers).run(until)
 
 
 def knock_out_again(
@@ -141,8 +147,10 @@ class _Stages:
         compiled: Compiled | None,
         data: AnnData | None,
         progress: Progress,
+        workers: int | None = None,
     ) -> None:
         self.folder, self.experiment, self.data, self.progress = folder, experiment, data, progress
+        self.workers = workers or _workers(experiment)
         self._compiled, self._result = compiled, None
 
     _result: CrossValidation | None
@@ -190,6 +198,7 @@ class _Stages:
             labels=nulls.labels,
             seed=training.seed,
             folder=self.folder.path / "models",
+            workers=self.workers,
             progress=self.progress,
         )
         save_trained(self._result, self.folder.path)
@@ -218,6 +227,14 @@ class _Stages:
             },
         )
         self.progress("writing the report", 1.0)
+
+
+def _workers(experiment: Experiment) -> int:
+    """Return how many fits run side by side: as many as there are cores for, one at a time on a GPU."""
+    training = experiment.training
+    if training.accelerator == "cuda" or (training.accelerator == "auto" and torch.cuda.is_available()):
+        return 1
+    return max(1, int(joblib.cpu_count()) // training.threads)
 
 
 def _part(progress: Progress, stage: str, stages: Sequence[str]) -> Progress:

@@ -51,6 +51,7 @@ def settings_of(experiment: Experiment) -> TrainSettings:
         dropout=network.dropout,
         class_weight=training.class_weight,
         accelerator=training.accelerator,
+        threads=training.threads,
     )
 
 

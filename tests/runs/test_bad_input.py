@@ -147,5 +147,5 @@ def test_a_folder_of_something_else_is_never_touched(experiment: Experiment) -> 
 def test_a_folder_that_cannot_be_written(experiment: Experiment, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     for place in (tmp_path / "file", tmp_path / "file" / "run", Path("/proc/kgreg")):
-        with pytest.raises(OutputError, match="file, not a folder|cannot be written"):
+        with pytest.raises(OutputError, match=r"file, not a folder|cannot be written"):
             _compile(experiment, output=place)
