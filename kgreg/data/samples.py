@@ -24,6 +24,9 @@ ConstantGenes = Literal["error", "drop"]
 #: Fewer distinct numbers than this, all of them whole, are read as classes when the task is not given.
 MOST_NUMERIC_CLASSES = 20
 
+#: Columns of the results that stand beside one column a class, and the output "all".
+RESERVED_CLASSES = frozenset({"all", "arm", "fold", "replicate", "sample", "target"})
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -262,6 +265,13 @@ def _target(values: pd.Series[Any], task: Task, label: str, origin: str) -> tupl
         )
     if task == "classification":
         codes, classes = pd.factorize(values.astype(str), sort=True)
+        taken = sorted(RESERVED_CLASSES.intersection(classes))
+        if taken:
+            raise DataError(
+                f"The column '{label}' of {origin} has classes named {', '.join(taken)}, which name something else in "
+                "the results.",
+                "Rename these classes.",
+            )
         return codes.astype(np.int64), [str(name) for name in classes]
     if not pd.api.types.is_numeric_dtype(values):
         raise DataError(f"The column '{label}' of {origin} holds no numbers.", 'Set task = "classification".')

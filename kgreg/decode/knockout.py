@@ -32,7 +32,9 @@ class KnockoutEffect:
     subsystems: NDArray[np.float32]
 
 
-def knock_out(model: FittedModel, x: NDArray[np.float32], genes: Sequence[int], silent: float = 0.0) -> KnockoutEffect:
+def knock_out(
+    model: FittedModel, x: NDArray[np.float32], genes: Sequence[int], silent: NDArray[np.float32] | float = 0.0
+) -> KnockoutEffect:
     """Set input genes to ``silent`` and compare with the network's own prediction.
 
     Parameters
@@ -42,7 +44,7 @@ def knock_out(model: FittedModel, x: NDArray[np.float32], genes: Sequence[int], 
     genes
         Positions among the inputs.
     silent
-        The value of a gene that is not expressed, in the units of ``x``.
+        The value of a gene that is not expressed, in the units of ``x``; one for all, or ``[len(genes)]``.
     """
     changed = x.copy()
     changed[:, list(genes)] = silent
@@ -80,26 +82,25 @@ def knockout_table(
         If a gene is not an input of the network; the message says what became of it.
     """
     positions = {name: _positions(result, genes) for name, genes in knockouts.items()}
-    lowest = float(result.samples.x.min())
-    # Expression that was centred has no zero that means silence; its lowest value is the nearest to it.
-    silent = 0.0 if lowest >= 0 else lowest
+    # Expression that was centred has no zero that means silence; a gene's lowest value is the nearest to it.
+    silent = np.minimum(result.samples.columns(result.blueprint.inputs["feature"].tolist()).min(axis=0), 0.0)
     fits = list(result.fits("graph"))
     frames = []
     for done, (name, genes) in enumerate(positions.items()):
         effects: dict[tuple[str, str], list[NDArray[np.float64]]] = {}
-        counts: dict[str, int] = {}
+        seen: dict[str, set[int]] = {}
         for i, (job, model) in enumerate(fits):
             progress(f"knocking out {name}", (done + i / len(fits)) / len(positions))
             with limit_threads(result.settings.threads):
-                effect = knock_out(model, result.inputs_of(job, job.split.test), genes, silent)
+                effect = knock_out(model, result.inputs_of(job, job.split.test), genes, silent[genes])
             for group, members in _groups(result, job.split.test).items():
-                counts[group] = counts.get(group, 0) + len(members)
+                seen.setdefault(group, set()).update(job.split.test[members].tolist())
                 effects.setdefault((group, "output"), []).append(effect.outputs[members].mean(axis=0))
                 effects.setdefault((group, "term"), []).append(effect.subsystems[:, members].mean(axis=1))
         for (group, kind), values in effects.items():
             frame = _effect_rows(result, kind, np.stack(values).astype(float))
             frames.append(
-                frame.assign(knockout=name, genes=", ".join(knockouts[name]), group=group, samples=counts[group])
+                frame.assign(knockout=name, genes=", ".join(knockouts[name]), group=group, samples=len(seen[group]))
             )
     if not frames:
         return pd.DataFrame(columns=[*_COLUMNS])

@@ -60,8 +60,9 @@ def explain(result: CrossValidation, progress: Progress = no_progress) -> Explan
         Its ``ranking`` has the columns ``node, kind, label, level, n_genes, output, score`` (mean over the networks),
         ``low, high`` (95 %, Student's t over the networks), ``n`` (networks), ``seed``, ``stability`` (share of
         networks that have the node among the top 20 of its kind), ``z_rewired, p_rewired, q_rewired, z_labels,
-        p_labels, q_labels`` (NaN without that null), ``null`` (the one the node is ranked against), ``z, p, q`` (of
-        that null) and ``rank`` (within kind and output, by ``z``, else by ``score``).
+        p_labels, q_labels`` (NaN without at least two draws of that null), ``null`` (the one the node is ranked
+        against), ``null_mean`` (its mean score there), ``z, p, q`` (of that null) and ``rank`` (within kind and
+        output, by ``z``, else by ``score``).
     """
     columns = [ALL] if result.samples.task == "regression" else [*result.outputs, ALL]
     scores: dict[str, list[NDArray[np.float64]]] = {}
@@ -121,11 +122,17 @@ def rank_scores(
             if kind in nulls:
                 z, p = _against_null(values, nulls[kind][..., o], kinds)
             frame[f"z_{kind}"], frame[f"p_{kind}"], frame[f"q_{kind}"] = z, p, _adjust(p, kinds)
-        frame["null"] = frame["kind"].map(MAIN_NULL).where(frame["kind"].map(MAIN_NULL).isin(list(nulls)), "none")
+        # A null of a single draw has no spread to measure by; the score ranks then, as it does without a null.
+        usable = [kind for kind, draws in nulls.items() if len(draws) > 1]
+        frame["null"] = frame["kind"].map(MAIN_NULL).where(frame["kind"].map(MAIN_NULL).isin(usable), "none")
+        frame["null_mean"] = np.nan
         for column in ("z", "p", "q"):
             frame[column] = np.nan
-            for null in nulls:
-                frame[column] = frame[column].mask(frame["null"] == null, frame[f"{column}_{null}"])
+        for null in usable:
+            mine = frame["null"] == null
+            frame["null_mean"] = frame["null_mean"].mask(mine, np.nanmean(nulls[null][..., o], axis=(0, 1)))
+            for column in ("z", "p", "q"):
+                frame[column] = frame[column].mask(mine, frame[f"{column}_{null}"])
         order = frame["z"].where(frame["null"] != "none", frame["score"])
         frame["rank"] = order.groupby(frame["kind"]).rank(ascending=False, method="first").astype("Int64")
         frames.append(frame)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,9 @@ from kgreg.fit.arms import Arm, Job, arm_samples
 from kgreg.fit.settings import TrainSettings
 from kgreg.fit.train import FittedModel, fit_network, is_finished
 from kgreg.progress import Progress, no_progress
+
+# After Ctrl-C the unfinished fits are cancelled; that is what was asked for.
+warnings.filterwarnings("ignore", message=".*tasks which were still being processed by the workers")
 
 
 def fit_jobs(

@@ -96,10 +96,11 @@ def fit_network(
     Raises
     ------
     FitError
-        If the loss becomes NaN.
+        If the loss becomes NaN, or a finished model in ``folder`` was trained on another blueprint or with other
+        settings.
     """
     if folder is not None and is_finished(folder):
-        return load_fitted(folder, blueprint)
+        return _reuse(folder, blueprint, settings, seed)
     x = samples.columns(blueprint.inputs["feature"].tolist())
     scaler = Scaler.fit(x[split.train])
     n_outputs = len(samples.classes) or 1
@@ -275,6 +276,21 @@ def save_fitted(model: FittedModel, settings: TrainSettings, n_outputs: int, fol
     aside = folder / "model.json.part"
     aside.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     os.replace(aside, folder / "model.json")
+
+
+def _reuse(folder: Path, blueprint: Blueprint, settings: TrainSettings, seed: int) -> FittedModel:
+    """Read a finished model, if it is the one that is asked for."""
+    model = load_fitted(folder, blueprint)
+    trained = json.loads((folder / "model.json").read_text(encoding="utf-8"))["settings"]
+    other = [key for key, value in settings.to_dict().items() if key != "accelerator" and trained.get(key) != value]
+    if model.seed != seed:
+        other.append("seed")
+    if other:
+        raise FitError(
+            f"The model in {folder} was trained with other settings ({', '.join(other)}).",
+            "Train in another folder, or remove it.",
+        )
+    return model
 
 
 def load_fitted(folder: Path, blueprint: Blueprint) -> FittedModel:

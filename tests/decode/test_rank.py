@@ -260,3 +260,17 @@ def test_stability_speaks_of_both_kinds(explanation: Explanation) -> None:
     assert set(explanation.stability) == {"term", "gene"}
     assert explanation.stability["gene"]["networks"] == 3
     assert explanation.stability["gene"]["rank_correlation"] > 0
+
+
+def test_a_null_of_one_draw_does_not_rank() -> None:
+    real, nulls = noise(12, draws=1)
+    genes = rank(real, nulls).query("kind == 'gene'")
+    assert set(genes["null"]) == {"none"}
+    np.testing.assert_array_equal(genes["rank"], stats.rankdata(-genes["score"]))
+
+
+def test_the_mean_of_the_null_stands_beside_the_score() -> None:
+    real, nulls = noise(13)
+    table = rank(real, nulls)
+    np.testing.assert_allclose(table["null_mean"][:N_GENES], nulls["labels"][:, :, :N_GENES, 0].mean(axis=(0, 1)))
+    np.testing.assert_allclose(table["null_mean"][N_GENES:], nulls["rewired"][:, :, N_GENES:, 0].mean(axis=(0, 1)))
