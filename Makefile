@@ -36,7 +36,7 @@ lint: $(VENV)/.dev ## Check style and types.
 	$(BIN)/mypy
 
 test: lint ## Check style and types, then run all tests.
-	$(BIN)/python -m pytest -n $(WORKERS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 benchmark: $(VENV)/.dev ## Measure what the documentation claims.
 	$(BIN)/python benchmarks/visible_network.py

@@ -9,6 +9,11 @@ import pytest
 from kgreg.store import load
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the main job, so that with several workers nobody waits for it at the end."""
+    items.sort(key=lambda item: item.path.name != "test_main_job.py")
+
+
 @pytest.fixture(scope="session")
 def knowledge_store_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with every source; tests open it read-only. Each worker of pytest-xdist builds its own in two seconds."""

@@ -22,6 +22,7 @@ MOST_KNOCKOUTS = 40
 _PAGES = (
     (re.compile(r"GO:\d{7}"), "https://www.ebi.ac.uk/QuickGO/term/{}"),
     (re.compile(r"R-[A-Z]{3}-\d+(\.\d+)?"), "https://reactome.org/content/detail/{}"),
+    (re.compile(r"NCBIGene:\d+"), "https://www.ncbi.nlm.nih.gov/gene/{}"),
     (re.compile(r"HGNC:\d+"), "https://www.genenames.org/data/gene-symbol-report/#!/hgnc_id/{}"),
     (re.compile(r"ENS[A-Z]*G\d{11}"), "https://www.ensembl.org/id/{}"),
 )
@@ -29,8 +30,9 @@ _NULLS = {"rewired": "networks on rewired graphs", "labels": "networks trained o
 
 
 def page_of(identifier: str) -> str:
-    """Return the web page of a GO, Reactome, HGNC or Ensembl id, or an empty text."""
-    return next((page.format(identifier) for pattern, page in _PAGES if pattern.fullmatch(identifier)), "")
+    """Return the web page of a GO, Reactome, NCBI Gene, HGNC or Ensembl id, or an empty text."""
+    bare = identifier.removeprefix("NCBIGene:")
+    return next((page.format(bare) for pattern, page in _PAGES if pattern.fullmatch(identifier)), "")
 
 
 def outputs_of(ranking: pd.DataFrame) -> list[str]:

@@ -105,7 +105,6 @@ def compile_experiment(
             cycles=knowledge.cycles,
             width=experiment.network.width,
             width_fraction=experiment.network.width_fraction,
-            task=samples.label,
         )
     progress("compiling the network", 1.0)
     return Compiled(samples, matching, blueprint, splits)
