@@ -97,11 +97,11 @@ def run(
 
     [dim]Example:[/]  kgreg run experiment.toml --replicates 3 --output runs/three
     """
-    from kgreg.runs import run_experiment
-
     asked = _experiment(experiment, replicates, seed, folds, accelerator)
     folder = Path(output or asked.output.folder)
     with console.progress_bar("starting") as progress, _resumable(folder):
+        from kgreg.runs import run_experiment
+
         finished = run_experiment(asked, output=folder, force=force, resume=resume, workers=workers, progress=progress)
     console.show_compiled(finished)
     console.show_metrics(finished)
@@ -166,11 +166,11 @@ def compile_(
 
     [dim]Example:[/]  kgreg compile experiment.toml --output runs/one
     """
-    from kgreg.runs import run_experiment
-
     asked = _experiment(experiment, replicates, seed, folds, None)
     folder = Path(output or asked.output.folder)
-    with console.progress_bar("compiling") as progress:
+    with console.progress_bar("starting") as progress:
+        from kgreg.runs import run_experiment
+
         compiled = run_experiment(asked, output=folder, force=force, until="compile", progress=progress)
     console.show_compiled(compiled)
     _say("Next", f"kgreg train {folder}")
@@ -222,8 +222,6 @@ def knockout(
 
     [dim]Example:[/]  kgreg knockout runs/one CD79A NKG7 --set 'CD3 complex=CD3D,CD3E,CD3G'
     """
-    from kgreg.runs import knock_out_again
-
     asked = {gene: [gene] for gene in genes or []}
     for text in sets or []:
         name, found, listed = text.partition("=")
@@ -231,7 +229,9 @@ def knockout(
             raise ExperimentError(f"'{text}' is not of the form NAME=GENE,GENE.", "For example: --set CD3=CD3D,CD3E.")
         asked[name.strip()] = [gene.strip() for gene in listed.split(",") if gene.strip()]
     if asked:
-        with console.progress_bar("knocking out") as progress:
+        with console.progress_bar("starting") as progress:
+            from kgreg.runs import knock_out_again
+
             table = knock_out_again(folder, asked, progress=progress)
     else:
         table = _continue(folder, "knockout").knockouts
@@ -263,9 +263,10 @@ def _experiment(
 
 
 def _continue(folder: Path, until: str, again: list[str] | None = None, workers: int | None = None) -> Any:
-    from kgreg.runs import continue_run
-
     with console.progress_bar("starting") as progress, _resumable(folder):
+        # Importing torch is most of the first seconds; the bar is there already.
+        from kgreg.runs import continue_run
+
         return continue_run(folder, again=again or (), until=until, workers=workers, progress=progress)
 
 
