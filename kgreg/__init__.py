@@ -1,6 +1,6 @@
 """kgreg: knowledge-graph-guided neural networks for omics data.
 
-The names below are the whole of a usual session; they are imported when they are first used, so that ``import kgreg``
+The names below are all that a usual analysis takes; they are imported when they are first used, so that ``import kgreg``
 and ``kgreg --help`` are quick.
 """
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from kgreg.store import load
 
@@ -12,6 +14,15 @@ from kgreg.store import load
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the main job, so that with several workers nobody waits for it at the end."""
     items.sort(key=lambda item: item.path.name != "test_main_job.py")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small tensors: one thread is faster than several that wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")
