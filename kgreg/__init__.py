@@ -1,7 +1,7 @@
 """kgreg: knowledge-graph-guided neural networks for omics data.
 
-The names below are all that a usual analysis takes; they are imported when they are first used, so that ``import kgreg``
-and ``kgreg --help`` are quick.
+The names below are all that a usual analysis takes; they are imported when they are first used, so that
+``import kgreg`` and ``kgreg --help`` are quick.
 """
 
 from __future__ import annotations
