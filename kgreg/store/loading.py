@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -17,15 +17,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kgreg.errors import SourceError, StoreError
+from kgreg.progress import Progress, no_progress
 from kgreg.resources import resource_dir
 from kgreg.sources import SOURCES, SourceTables, find_source, read_source
+from kgreg.store.changes import Changes
 from kgreg.store.ladybug import MARKER, SCHEMA_VERSION, LadybugStore, loading_path, open_database, run_statement
 from kgreg.store.locking import write_lock
+from kgreg.store.updating import update_source
 
 log = logging.getLogger(__name__)
 
-#: Called with (what is being done, share done from 0 to 1).
-Progress = Callable[[str, float], None]
+#: Called with what a new release of a source changed.
+OnChanges = Callable[[Changes], None]
+
+
+def log_changes(changes: Changes) -> None:
+    """Log what a new release changed."""
+    for what, label, count, ids in changes.summary():
+        log.info("%s, %s -> %s: %s %d %s %s", changes.source, changes.before, changes.after, what, count, label, ids)
+
 
 # The share of the work that is over once the sources are read, and once they are copied.
 _READ, _COPIED = 0.15, 0.95
@@ -37,26 +47,30 @@ _SIDE_FILES = (".wal", ".shadow", ".tmp")
 
 def load(
     path: str | Path,
-    sources: Sequence[str] | None = None,
-    progress: Progress | None = None,
+    sources: Sequence[str | SourceTables] | None = None,
+    progress: Progress = no_progress,
     force: bool = False,
+    on_changes: OnChanges = log_changes,
 ) -> dict[str, int]:
     """Load sources into the store at ``path`` and return its counts by label and relation type.
 
-    A source brings those its relations refer to along. Sources that the store holds at the same release are left as
-    they are; missing ones are added to a copy of the store, which then takes its place. When a release differs, or
-    with ``force``, the store is written anew with all the sources it held and those asked for.
+    A source brings those its relations refer to along, from the bundled snapshot unless the store holds them. Sources
+    that the store holds at the same release are left as they are. Missing ones are added, and those of another release
+    replaced, in a copy of the store which then takes its place: nodes that stay keep what other sources, and you,
+    attached to them. With ``force`` the store is written anew from what is bundled and given.
 
     Parameters
     ----------
     path
         The database file; its folder is made.
     sources
-        Names of ``kgreg.sources.SOURCES``; all of them by default.
+        Names of ``kgreg.sources.SOURCES``, or tables read from official files; everything bundled by default.
     progress
-        Called with (what is being done, share done from 0 to 1).
+        Called as the work goes on.
     force
         Write the store anew even if nothing seems to be missing, or if what lies at ``path`` is damaged.
+    on_changes
+        Called for every source that was replaced by another release; by default the difference is logged.
 
     Raises
     ------
@@ -66,43 +80,63 @@ def load(
         If ``path`` cannot be written, holds something that is no store, or another process writes to it.
     """
     target = Path(path).expanduser().absolute()
-    report = progress or _no_progress
-    wanted = _with_requirements(SOURCES if sources is None else sources)
+    asked = list(SOURCES) if sources is None else list(sources)
+    given = {one.provenance.source: one for one in asked if isinstance(one, SourceTables)}
+    named = [one for one in asked if isinstance(one, str)]
+    _with_requirements(named)  # an unknown name is refused before anything is made
     with _readable_errors(target), ExitStack() as stack:
         target.parent.mkdir(parents=True, exist_ok=True)
         stack.enter_context(write_lock(target))
         _remove(loading_path(target))
         present = _settle(target, force)
-        stale = [name for name in present if name in SOURCES and present[name] != SOURCES[name].provenance().release]
-        if not force and not stale and present.keys() >= set(wanted):
-            report(f"already loaded: {', '.join(wanted)}", 1.0)
+        needed = [name for one in given if one in SOURCES for name in SOURCES[one].requires]
+        kept = [name for name in present if name in SOURCES] if force else []
+        wanted = [name for name in _with_requirements([*named, *needed, *kept]) if name not in given]
+        if force:
+            present = {}
+        release = {name: find_source(name).provenance().release for name in wanted}
+        release |= {name: tables.provenance.release for name, tables in given.items()}
+        # A source that is only required may be there in any release: the bundled one was not asked for.
+        asked_for = {*named, *given}
+        work = [
+            name
+            for name in dict.fromkeys((*SOURCES, *given))
+            if name in release and (name not in present or (name in asked_for and present[name] != release[name]))
+        ]
+        if not work:
+            progress(f"already loaded: {', '.join(release)}", 1.0)
             with LadybugStore(target) as store:
                 return store.counts()
-        anew = force or bool(stale) or not present
-        names = _with_requirements([*present, *wanted]) if anew else [n for n in wanted if n not in present]
-        return _build(target, names, anew, report)
+        return _build(target, work, given, present, progress, on_changes)
 
 
-def _build(target: Path, names: list[str], anew: bool, report: Progress) -> dict[str, int]:
+def _build(
+    target: Path,
+    names: list[str],
+    given: Mapping[str, SourceTables],
+    present: Mapping[str, str],
+    progress: Progress,
+    on_changes: OnChanges,
+) -> dict[str, int]:
     """Write the store aside and put it in place; remove what was written if anything goes wrong."""
     aside = loading_path(target)
     try:
-        read: list[tuple[str, SourceTables]] = []
+        read: list[SourceTables] = []
         for i, name in enumerate(names):
-            report(f"reading {name}", _READ * i / len(names))
-            read.append((name, read_source(name)))
-        if not anew:
+            progress(f"reading {name}", _READ * i / len(names))
+            read.append(given[name] if name in given else read_source(name))
+        if present:
             shutil.copyfile(target, aside)
         database = open_database(aside, read_only=False)
         try:
             connection = ladybug.Connection(database)
             try:
-                _write(connection, read, anew, report)
+                changes = _write(connection, read, present, progress)
             finally:
                 connection.close()
         finally:
             database.close()
-        report("finishing", _COPIED)
+        progress("finishing", _COPIED)
         _flush(aside)
         # Only a damaged store still has files beside it here; a new one must not meet them.
         for file in _beside(target):
@@ -112,50 +146,70 @@ def _build(target: Path, names: list[str], anew: bool, report: Progress) -> dict
     except BaseException:
         _remove(aside)
         raise
+    for change in changes:
+        on_changes(change)
     with LadybugStore(target) as store:
         counts = store.counts()
-    report(f"loaded: {', '.join(names)}", 1.0)
+    progress(f"loaded: {', '.join(names)}", 1.0)
     return counts
 
 
-def _write(connection: ladybug.Connection, read: list[tuple[str, SourceTables]], anew: bool, report: Progress) -> None:
-    """Write the tables of all sources, then what was loaded, then the mark of completeness."""
-    if anew:
-        connection.execute((resource_dir("graphs") / "schema.ladybug.cypher").read_text(encoding="utf-8"))
-    else:
+def _write(
+    connection: ladybug.Connection, read: list[SourceTables], present: Mapping[str, str], progress: Progress
+) -> list[Changes]:
+    """Write the tables of all sources, then what was loaded, then the mark of completeness; return what changed."""
+    connection.execute((resource_dir("graphs") / "schema.ladybug.cypher").read_text(encoding="utf-8"))
+    if present:
         connection.execute(f"MATCH (s:{MARKER}) DELETE s")
         connection.execute("CHECKPOINT")
-    total = max(1, sum(tables.rows for _, tables in read))
+    total = max(1, sum(tables.rows for tables in read))
     done = 0
-    for name, tables in read:
-        for label, nodes in tables.nodes.items():
-            report(f"loading {name}: {nodes.num_rows:,} {label}", _READ + (_COPIED - _READ) * done / total)
-            _copy(connection, name, label, _not_there_yet(connection, label, nodes))
-            done += nodes.num_rows
-        for kind, relations in tables.relations.items():
-            report(f"loading {name}: {relations.num_rows:,} {kind}", _READ + (_COPIED - _READ) * done / total)
-            _copy(connection, name, kind, relations)
-            done += relations.num_rows
+    changes = []
+    for tables in read:
+        name = tables.provenance.source
+
+        def report(text: str, rows: int, name: str = name) -> None:
+            progress(f"loading {name}: {text}", _READ + (_COPIED - _READ) * rows / total)
+
+        if name in present:
+            report("comparing with the release before", done)
+            changes.append(update_source(connection, tables, present[name]))
+            done += tables.rows
+        else:
+            for label, nodes in tables.nodes.items():
+                report(f"{nodes.num_rows:,} {label}", done)
+                _copy(connection, name, label, _not_there_yet(connection, label, nodes))
+                done += nodes.num_rows
+            for kind, relations in tables.relations.items():
+                report(f"{relations.num_rows:,} {kind}", done)
+                _copy(connection, name, kind, relations)
+                done += relations.num_rows
         for what, count in tables.provenance.dropped.items():
             log.info("%s: %d %s", name, count, what)
-    for name, tables in read:
-        origin = tables.provenance
-        connection.execute(
-            "CREATE (:Source {id: $id, title: $title, release: $release, date: $date, licence: $licence, url: $url,"
-            " rows: $rows})",
-            {
-                "id": name,
-                "title": origin.title,
-                "release": origin.release,
-                "date": origin.date,
-                "licence": origin.licence,
-                "url": origin.url,
-                "rows": tables.rows,
-            },
-        )
+    for tables in read:
+        _write_source(connection, tables)
     connection.execute("CHECKPOINT")
     connection.execute(f"CREATE (:{MARKER} {{id: 'kgreg', schema: $schema}})", {"schema": SCHEMA_VERSION})
     connection.execute("CHECKPOINT")
+    return changes
+
+
+def _write_source(connection: ladybug.Connection, tables: SourceTables) -> None:
+    origin = tables.provenance
+    connection.execute("MATCH (s:Source) WHERE s.id = $id DELETE s", {"id": origin.source})
+    connection.execute(
+        "CREATE (:Source {id: $id, title: $title, release: $release, date: $date, licence: $licence, url: $url,"
+        " rows: $rows})",
+        {
+            "id": origin.source,
+            "title": origin.title,
+            "release": origin.release,
+            "date": origin.date,
+            "licence": origin.licence,
+            "url": origin.url,
+            "rows": tables.rows,
+        },
+    )
 
 
 def _copy(connection: ladybug.Connection, source: str, table: str, rows: pa.Table) -> None:
@@ -254,7 +308,3 @@ def _readable_errors(target: Path) -> Iterator[None]:
         raise StoreError(
             f"Loading into {target} failed: {str(error).strip()}", "What was there before is untouched."
         ) from error
-
-
-def _no_progress(text: str, share: float) -> None:
-    """Take no notice."""
