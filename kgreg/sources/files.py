@@ -45,7 +45,7 @@ def name_of(location: Path | str) -> str:
     return str(location)
 
 
-def read_lines(location: Path | str) -> Iterator[tuple[int, str]]:
+def read_lines(location: Path | str, *, whole: bool = False) -> Iterator[tuple[int, str]]:
     """Yield (line number from 1, text without the line end) of a UTF-8 text file.
 
     Parameters
@@ -53,6 +53,8 @@ def read_lines(location: Path | str) -> Iterator[tuple[int, str]]:
     location
         A path or an https address; gzip is known by its first bytes, not by the name. A byte order mark is dropped,
         and lines may end in CR LF.
+    whole
+        Refuse a last line that has no end, for formats that a cut in the last line would leave valid but wrong.
 
     Raises
     ------
@@ -79,6 +81,11 @@ def read_lines(location: Path | str) -> Iterator[tuple[int, str]]:
                     f"{name}, line {number + 1}: longer than {MAX_LINE >> 20} MiB.", f"It is no text file. {_AGAIN}"
                 )
     if rest:
+        if whole:
+            raise SourceError(
+                f"{name}, line {number + 1}: the last line has no end, so the file may be cut off.",
+                f"{_AGAIN} If it is whole, add a line break at its end.",
+            )
         yield number + 1, _decoded(name, number, rest + b"\n")[0]
 
 
