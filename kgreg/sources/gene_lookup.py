@@ -50,6 +50,7 @@ def find_genes(
     identifiers: IdentifierMap | None = None,
     kind: str | None = None,
     prefix: str = "Symbol",
+    symbols: Mapping[str, str] | None = None,
 ) -> FoundGenes:
     """Find the genes of names.
 
@@ -65,6 +66,8 @@ def find_genes(
         A map of the user's. Without one, genes of other species get the id ``<prefix>:<name>``.
     kind
         Kind of identifiers of the names (``identifiers.KINDS``); by default any.
+    symbols
+        Name -> symbol, for genes that no map describes; by default the name itself.
 
     Raises
     ------
@@ -74,7 +77,8 @@ def find_genes(
     known = identifiers_for(species, identifiers)
     if known is None:
         ids = {name: f"{prefix}:{name}" for name in names}
-        return FoundGenes(ids, new_gene_nodes({gene: name for name, gene in ids.items()}, species, source), {})
+        shown = {gene: (symbols or {}).get(name, name) for name, gene in ids.items()}
+        return FoundGenes(ids, new_gene_nodes(shown, species, source), {})
     resolved = known.resolve(names, kind)
     dropped = {}
     for reason, several in (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,7 +96,7 @@ def read_official(
     if not files.keys() & {"members", "ensembl_members", "gene_sets"}:
         raise SourceError("No members of Reactome were given.", "Give one of: members, ensembl_members, gene_sets.")
     names = _read_names(files["pathways"], prefix)
-    dropped: dict[str, int] = {}
+    dropped = Counter[str]()
     hierarchy: dict[tuple[str, str], None] = {}
     for _, (parent, child) in read_rows(files["relations"], ["parent", "child"]):
         if not child.startswith(prefix):
@@ -103,7 +104,7 @@ def read_official(
         if parent in names and child in names:
             hierarchy[child, parent] = None
         else:
-            _count(dropped, "relations with a pathway that the names lack")
+            dropped["relations with a pathway that the names lack"] += 1
     nodes = {"Pathway": pa.table({"id": pa.array(list(names), pa.string()), "name": list(names.values())})}
     relations = {"SUBPATHWAY_OF": _links(hierarchy)}
     if "members" in files:
@@ -125,7 +126,7 @@ def read_official(
         whole = len(listed)
         listed = {row: None for row in listed if not _NO_GENE.fullmatch(row[0])}
         if whole > len(listed):
-            _count(dropped, "members that are transcripts or proteins of Ensembl", whole - len(listed))
+            dropped["members that are transcripts or proteins of Ensembl"] += whole - len(listed)
         found = find_genes(
             dict.fromkeys(name for name, *_ in listed),
             species=species,
@@ -138,7 +139,7 @@ def read_official(
                 direct[found.of[name], pathway, evidence] = None
         _add_genes(nodes, found)
         for reason, count in found.dropped.items():
-            _count(dropped, reason, count)
+            dropped[reason] += count
     if direct:
         relations["IN_PATHWAY"] = _links(direct, "evidence")
     origin = Provenance(
@@ -148,7 +149,7 @@ def read_official(
         date="unknown",
         url="https://reactome.org/download-data",
         licence="CC0 1.0 (Reactome)",
-        dropped=dropped,
+        dropped=dict(dropped),
     )
     return SourceTables(
         {label: with_constant(table, "source", NAME) for label, table in nodes.items()},
@@ -177,7 +178,7 @@ def _read_names(location: Path | str, prefix: str) -> dict[str, str]:
 
 
 def _read_members(
-    location: Path | str, prefix: str, names: dict[str, str], dropped: dict[str, int]
+    location: Path | str, prefix: str, names: dict[str, str], dropped: Counter[str]
 ) -> dict[tuple[str, ...], None]:
     """Return (member, pathway, evidence), each once."""
     rows: dict[tuple[str, ...], None] = {}
@@ -187,12 +188,12 @@ def _read_members(
             if pathway in names:
                 rows[member, pathway, evidence] = None
             else:
-                _count(dropped, "members of a pathway that the names lack")
+                dropped["members of a pathway that the names lack"] += 1
     return rows
 
 
 def _read_gene_sets(
-    location: Path | str, prefix: str, names: dict[str, str], dropped: dict[str, int]
+    location: Path | str, prefix: str, names: dict[str, str], dropped: Counter[str]
 ) -> dict[tuple[str, ...], None]:
     """Return (symbol, pathway, no evidence), each once."""
     rows: dict[tuple[str, ...], None] = {}
@@ -208,12 +209,12 @@ def _read_gene_sets(
             if pathway in names:
                 rows |= {(symbol, pathway, ""): None for symbol in fields[2:] if symbol}
             else:
-                _count(dropped, "members of a pathway that the names lack", len(fields) - 2)
+                dropped["members of a pathway that the names lack"] += len(fields) - 2
     return rows
 
 
 def _encoding(
-    proteins: list[str], species: str, identifiers: IdentifierMap | None, dropped: dict[str, int]
+    proteins: list[str], species: str, identifiers: IdentifierMap | None, dropped: Counter[str]
 ) -> dict[tuple[str, ...], None]:
     known = identifiers_for(species, identifiers)
     canonical = {protein: protein.split("-")[0] for protein in proteins}
@@ -246,10 +247,6 @@ def _links(rows: dict[tuple[str, ...], None] | dict[tuple[str, str], None], *pro
             for i, column in enumerate(("from", "to", *properties))
         }
     )
-
-
-def _count(dropped: dict[str, int], reason: str, rows: int = 1) -> None:
-    dropped[reason] = dropped.get(reason, 0) + rows
 
 
 def _official(role: str, name: str, required: bool) -> OfficialFile:
