@@ -11,8 +11,8 @@ from typing import NamedTuple
 from kgreg.errors import SourceError
 from kgreg.sources.files import name_of, read_lines
 
-#: Evidence codes of the Gene Ontology (http://geneontology.org/docs/guide-go-evidence-codes), each with the class of the
-#: Evidence and Conclusion Ontology that it stands for by default.
+#: Evidence codes of the Gene Ontology (http://geneontology.org/docs/guide-go-evidence-codes), each with the class of
+#: the Evidence and Conclusion Ontology that it stands for by default.
 EVIDENCE_CODES = {
     "EXP": "ECO:0000269",
     "IDA": "ECO:0000314",
@@ -72,6 +72,10 @@ class Annotation(NamedTuple):
     evidence: str
 
 
+# Of a line's number and fields: whether it says NOT, and what it says.
+_Parse = Callable[[int, list[str]], tuple[bool, Annotation]]
+
+
 class AnnotationReader:
     """Goes through one annotation file, line by line in constant memory; see :func:`read_annotations`.
 
@@ -96,7 +100,8 @@ class AnnotationReader:
     def __iter__(self) -> Iterator[Annotation]:
         """Yield the annotations that hold; see :func:`read_annotations` for the errors."""
         self.dropped.clear()
-        columns, parse = 0, _parse_gaf
+        columns = 0
+        parse: _Parse = _parse_gaf
         seen = False
         for number, line in read_lines(self._location):
             if not line:
@@ -136,7 +141,7 @@ class AnnotationReader:
         elif key in ("date-generated", "generated") and colon and not self.date:
             self.date = value.strip()
 
-    def _format(self, number: int, found: int) -> tuple[int, Callable[[int, list[str]], tuple[bool, Annotation]]]:
+    def _format(self, number: int, found: int) -> tuple[int, _Parse]:
         """Return how many columns the lines have and what reads them."""
         if not self.version and found == _GAF_COLUMNS:  # a file that lost its header can be nothing else
             self.version = "GAF 2"
