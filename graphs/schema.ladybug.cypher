@@ -38,18 +38,18 @@ CREATE REL TABLE IF NOT EXISTS HAS_MOTIF(FROM Protein TO Motif, source STRING);
 
 // Networks, regulation and identifiers.
 // The name that STRING prefers for a protein.
-CREATE NODE TABLE ProteinName(id STRING, source STRING, PRIMARY KEY (id));
+CREATE NODE TABLE IF NOT EXISTS ProteinName(id STRING, source STRING, PRIMARY KEY (id));
 // kind: one of kgreg.sources.identifiers.KINDS; id is "<kind>:<value>".
-CREATE NODE TABLE Identifier(id STRING, value STRING, kind STRING, source STRING, PRIMARY KEY (id));
-CREATE REL TABLE NAME_OF(FROM ProteinName TO Protein, source STRING);
-CREATE REL TABLE IDENTIFIES(FROM Identifier TO Gene, source STRING);
-CREATE REL TABLE IN_PATHWAY(FROM Gene TO Pathway, evidence STRING, source STRING);
+CREATE NODE TABLE IF NOT EXISTS Identifier(id STRING, value STRING, kind STRING, source STRING, PRIMARY KEY (id));
+CREATE REL TABLE IF NOT EXISTS NAME_OF(FROM ProteinName TO Protein, source STRING);
+CREATE REL TABLE IF NOT EXISTS IDENTIFIES(FROM Identifier TO Gene, source STRING);
+CREATE REL TABLE IF NOT EXISTS IN_PATHWAY(FROM Gene TO Pathway, evidence STRING, source STRING);
 // Once a pair, from < to. Scores from 0 to 1000; a channel that the file does not give is null.
-CREATE REL TABLE INTERACTS_WITH(FROM Protein TO Protein, score INT16, neighborhood INT16, fusion INT16, cooccurrence INT16, coexpression INT16, experimental INT16, database INT16, textmining INT16, source STRING);
+CREATE REL TABLE IF NOT EXISTS INTERACTS_WITH(FROM Protein TO Protein, score INT16, neighborhood INT16, fusion INT16, cooccurrence INT16, coexpression INT16, experimental INT16, database INT16, textmining INT16, source STRING);
 // Once a pair and kind of evidence, from < to.
-CREATE REL TABLE INTERACTS(FROM Gene TO Gene, score DOUBLE, evidence STRING, source STRING);
+CREATE REL TABLE IF NOT EXISTS INTERACTS(FROM Gene TO Gene, score DOUBLE, evidence STRING, source STRING);
 // From a transcription factor to its target; sign: 1 activates, -1 represses, 0 not known.
-CREATE REL TABLE TARGETS(FROM Gene TO Gene, sign INT64, weight DOUBLE, confidence STRING, source STRING);
+CREATE REL TABLE IF NOT EXISTS TARGETS(FROM Gene TO Gene, sign INT64, weight DOUBLE, confidence STRING, source STRING);
 
 // Runs that were written back into the graph, and how they scored its nodes.
 CREATE NODE TABLE IF NOT EXISTS Run(id STRING, title STRING, started STRING, label STRING, seed INT64, metric STRING, value DOUBLE, low DOUBLE, high DOUBLE, verdict STRING, source STRING, PRIMARY KEY (id));

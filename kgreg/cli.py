@@ -126,27 +126,54 @@ def load(
     path = store or default_store_path()
     with console.progress_bar("loading") as progress:
         counts = load_store(path, sources or None, progress, force)
-    console.write_table(["what", "how many"], [[name, f"{n:,}"] for name, n in counts.items()], "table", f"In {path}")
+    console.write_table(
+        ["what", "how many"], [[name, f"{n:,}"] for name, n in counts.items() if n], "table", f"In {path}"
+    )
+
+
+@app.command()
+def sources(store: Store = None, form: Form = "table") -> None:
+    """List what a store holds: source, release, licence, rows.
+
+    [dim]Example:[/]  kgreg sources --store my.lbug --format csv
+    """
+    from kgreg.store import open_store
+
+    with open_store(store) as opened:
+        found = opened.sources().to_pandas()
+        console.write_frame(found, form, f"In {opened.location}")
 
 
 @app.command()
 def query(
-    cypher: Annotated[str, typer.Argument(help="A Cypher statement; values as $name with --param.")],
+    cypher: Annotated[
+        str | None, typer.Argument(help="A Cypher statement, or the name of a query; values as $name with --param.")
+    ] = None,
     param: Annotated[
         list[str] | None, typer.Option("--param", "-p", help="NAME=VALUE (VALUE as JSON, else text).")
     ] = None,
     form: Form = "table",
     store: Store = None,
     write: Annotated[bool, typer.Option("--write", help="Let the statement change the store.")] = False,
+    listed: Annotated[bool, typer.Option("--list", help="List the named queries.")] = False,
 ) -> None:
-    """Ask the graph store, in Cypher; read-only unless told otherwise.
+    """Ask the graph store, in Cypher or by the name of a query; read-only unless told otherwise.
 
     [dim]Example:[/]  kgreg query 'MATCH (g:Gene {symbol: $s})-[:ANNOTATED_TO]->(t:Term) RETURN t.id, t.name' -p s=CD79A
     """
-    from kgreg.store import open_store
+    from kgreg.store import named_query, open_store, query_names, run_named
 
+    if listed:
+        found = [named_query(name) for name in query_names()]
+        rows = [[q.name, ", ".join(q.parameters), ", ".join(q.columns), q.description] for q in found]
+        console.write_table(["query", "parameters", "columns", "what it returns"], rows, form)
+        return
+    if cypher is None:
+        raise QueryError("There is nothing to ask.", "Give a Cypher statement or a query's name; --list shows them.")
+    given = _parameters(param or [])
     with open_store(store, read_only=not write) as opened:
-        result = opened.query(cypher, _parameters(param or []))
+        named = cypher in query_names() or cypher.endswith(".cypher")
+        result = run_named(opened, cypher, **given) if named else opened.query(cypher, given)
     rows = [list(row) for row in zip(*(column.to_pylist() for column in result.columns), strict=True)]
     console.write_table(result.column_names, rows, form)
     if form == "table":
@@ -248,6 +275,23 @@ def report(folder: RunArgument) -> None:
     [dim]Example:[/]  kgreg report runs/one
     """
     _say("Report", _continue(folder, "report", again=["report"]).report)
+
+
+@app.command()
+def writeback(folder: RunArgument, store: Store = None) -> None:
+    """Write the scores of a run into the graph store, so that a report is also a query.
+
+    [dim]Example:[/]  kgreg writeback runs/one && kgreg query run_top -p run=run:0123456789ab -p output=all -p most=10
+    """
+    with console.progress_bar("starting") as progress:
+        from kgreg.runs import open_run, run_id, write_back
+        from kgreg.store import open_store
+
+        run = open_run(folder)
+        with open_store(store, read_only=False) as opened:
+            counts = write_back(run, opened, progress)
+    console.write_table(["nodes", "scores"], [[name, f"{n:,}"] for name, n in counts.items()], "table")
+    _say("Run", run_id(run))
 
 
 # ---- shared ----------------------------------------------------------------------------------------------------------

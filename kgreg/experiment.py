@@ -33,14 +33,22 @@ class DataSection(_Section):
 
 
 class KnowledgeSection(_Section):
-    """``[knowledge]``: which part of the graph guides the network, and how it is cut to size."""
+    """``[knowledge]``: which part of the graph guides the network, and how it is cut to size.
 
-    guide: Literal["go", "reactome"] = "go"
+    With ``guide = "cypher"``, ``terms``, ``hierarchy`` and ``annotations`` are paths of ``.cypher`` files (or names of
+    queries), and ``parameters`` their values.
+    """
+
+    guide: Literal["go", "reactome", "cypher"] = "go"
     namespace: Literal["biological_process", "molecular_function", "cellular_component"] = "biological_process"
     relations: list[Literal["is_a", "part_of", "regulates", "positively_regulates", "negatively_regulates"]] = Field(
         default=["is_a", "part_of"], min_length=1
     )
     evidence_excluded: list[str] = ["ND"]
+    terms: str | None = None
+    hierarchy: str | None = None
+    annotations: str | None = None
+    parameters: dict[str, Any] = {}
     store: str | None = None
     min_genes: Annotated[int, Field(ge=1)] = 10
     max_genes: Annotated[int, Field(ge=1)] | None = 300
@@ -52,8 +60,16 @@ class KnowledgeSection(_Section):
     @model_validator(mode="after")
     def _consistent(self) -> KnowledgeSection:
         for key in ("namespace", "relations"):
-            if self.guide == "reactome" and getattr(self, key) != type(self).model_fields[key].default:
-                raise ValueError(f"'{key}' selects a part of GO and means nothing with guide = \"reactome\"; remove it")
+            if self.guide != "go" and getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(
+                    f"'{key}' selects a part of GO and means nothing with guide = \"{self.guide}\"; remove it"
+                )
+        queries = [key for key in ("terms", "hierarchy", "annotations") if getattr(self, key) is not None]
+        if self.guide == "cypher" and len(queries) < 3:
+            raise ValueError('guide = "cypher" needs three queries: terms, hierarchy and annotations (.cypher files)')
+        if self.guide != "cypher" and (queries or self.parameters):
+            given = ", ".join([*queries, *(["parameters"] if self.parameters else [])])
+            raise ValueError(f'{given} mean nothing unless guide = "cypher"')
         if self.max_genes is not None and self.max_genes < self.min_genes:
             raise ValueError(f"max_genes = {self.max_genes} is below min_genes = {self.min_genes}")
         return self
@@ -190,6 +206,10 @@ def _resolve_paths(experiment: Experiment, base: Path) -> Experiment:
         record["data"]["file"] = str(base / record["data"]["file"])
     if record["knowledge"]["store"] is not None and "://" not in record["knowledge"]["store"]:
         record["knowledge"]["store"] = str(base / record["knowledge"]["store"])
+    for role in ("terms", "hierarchy", "annotations"):
+        query = record["knowledge"][role]
+        if query is not None and query.endswith(".cypher"):
+            record["knowledge"][role] = str(base / query)
     record["output"]["folder"] = str(base / record["output"]["folder"])
     return Experiment.model_validate(record)
 

@@ -13,14 +13,14 @@ from kgreg.blueprint.hierarchy import Hierarchy
 from kgreg.blueprint.model import DROPPED_COLUMNS, Blueprint, _some
 from kgreg.errors import BlueprintError
 from kgreg.store.protocol import GraphStore
-from kgreg.store.queries import run_named
+from kgreg.store.queries import NamedQuery, find_query, run_named
 
 Cycles = Literal["error", "break"]
 
 
 @dataclass(frozen=True)
 class Guide:
-    """Which knowledge guides the network: three named queries and their parameters.
+    """Which knowledge guides the network: three named queries (or paths of ``.cypher`` files) and their parameters.
 
     ``terms`` must return ``id, label``; ``hierarchy`` ``child, parent, relation``; ``annotations`` ``gene, term,
     evidence``. ``parameters`` holds the values of all three; each query is given those it declares.
@@ -81,15 +81,19 @@ def compile_guide(store: GraphStore, guide: Guide, features: pd.DataFrame, **opt
     options
         As :func:`compile_hierarchy`.
     """
-    from kgreg.store.queries import named_query
-
     tables: dict[str, pd.DataFrame] = {}
     cypher = []
     for role in ("terms", "hierarchy", "annotations"):
-        query = named_query(getattr(guide, role))
+        query = find_query(getattr(guide, role))
+        _check_query(guide, role, query)
         parameters = {name: guide.parameters[name] for name in query.parameters}
-        tables[role] = run_named(store, query.name, **parameters).to_pandas()
+        tables[role] = run_named(store, getattr(guide, role), **parameters).to_pandas()
         cypher.append({"role": role, "query": query.name, "text": query.text, "parameters": parameters})
+    if tables["terms"].empty:
+        raise BlueprintError(
+            f"The store {store.location} holds nothing that the query '{guide.terms}' selects.",
+            f"Load the knowledge of {guide.name} into it with `kgreg load`.",
+        )
     provenance = {
         "guide": guide.name,
         "store": str(store.location),
@@ -105,6 +109,30 @@ def compile_guide(store: GraphStore, guide: Guide, features: pd.DataFrame, **opt
         provenance=provenance,
         **options,
     )
+
+
+#: What the query of each role must return.
+ROLE_COLUMNS = {
+    "terms": ("id", "label"),
+    "hierarchy": ("child", "parent", "relation"),
+    "annotations": ("gene", "term", "evidence"),
+}
+
+
+def _check_query(guide: Guide, role: str, query: NamedQuery) -> None:
+    missing = [column for column in ROLE_COLUMNS[role] if column not in query.columns]
+    if missing:
+        raise BlueprintError(
+            f"The query '{query.name}', which is to return the {role}, lacks the columns {', '.join(missing)}; it "
+            f"returns {', '.join(query.columns)}.",
+            f"Name them with AS: {', '.join(ROLE_COLUMNS[role])}.",
+        )
+    unknown = [name for name in query.parameters if name not in guide.parameters]
+    if unknown:
+        raise BlueprintError(
+            f"The query '{query.name}' takes the parameters {', '.join(unknown)}, which were not given.",
+            "Give their values.",
+        )
 
 
 def compile_hierarchy(

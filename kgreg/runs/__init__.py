@@ -3,5 +3,16 @@
 from kgreg.runs.pipeline import STAGES, continue_run, knock_out_again, run_experiment
 from kgreg.runs.reporting import report_result
 from kgreg.runs.run import Run, open_run
+from kgreg.runs.writeback import run_id, write_back
 
-__all__ = ["STAGES", "Run", "continue_run", "knock_out_again", "open_run", "report_result", "run_experiment"]
+__all__ = [
+    "STAGES",
+    "Run",
+    "continue_run",
+    "knock_out_again",
+    "open_run",
+    "report_result",
+    "run_experiment",
+    "run_id",
+    "write_back",
+]

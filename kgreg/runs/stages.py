@@ -32,6 +32,9 @@ class Compiled:
 def guide_of(experiment: Experiment) -> Guide:
     """Return the guide that ``[knowledge]`` asks for."""
     knowledge = experiment.knowledge
+    if knowledge.guide == "cypher":
+        terms, hierarchy, annotations = (str(q) for q in (knowledge.terms, knowledge.hierarchy, knowledge.annotations))
+        return Guide("your Cypher", terms, hierarchy, annotations, knowledge.parameters)
     if knowledge.guide == "reactome":
         return reactome_guide(knowledge.evidence_excluded)
     return go_guide(knowledge.namespace, knowledge.relations, knowledge.evidence_excluded)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -50,7 +51,22 @@ def named_query(name: str) -> NamedQuery:
     """
     if name not in query_names():
         raise QueryError(f"There is no named query '{name}'.", f"The named queries are: {', '.join(query_names())}.")
-    text = (resource_dir("graphs") / f"{name}.cypher").read_text(encoding="utf-8")
+    return read_query(resource_dir("graphs") / f"{name}.cypher")
+
+
+def read_query(path: Path | str) -> NamedQuery:
+    """Return the query in a ``.cypher`` file, whose first lines describe it as those of ``graphs/`` do.
+
+    Raises
+    ------
+    QueryError
+        If the file cannot be read, or does not say which columns it returns.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise QueryError(f"The query {path} cannot be read: {error}", "Give the path of a .cypher file.") from None
     description: list[str] = []
     declared: dict[str, tuple[str, ...]] = {}
     for line in text.splitlines():
@@ -62,25 +78,37 @@ def named_query(name: str) -> NamedQuery:
             declared[key] = tuple(word.strip() for word in value.split(","))
         else:
             description.append(content)
-    return NamedQuery(name, text, " ".join(description), declared.get("parameters", ()), declared.get("columns", ()))
+    if "columns" not in declared:
+        raise QueryError(
+            f"The query {path} does not say which columns it returns.",
+            "Begin the file with lines such as `// parameters: root` and `// columns: child, parent, relation`.",
+        )
+    return NamedQuery(path.stem, text, " ".join(description), declared.get("parameters", ()), declared["columns"])
+
+
+def find_query(name: str) -> NamedQuery:
+    """Return the query of a ``.cypher`` file, if ``name`` is the path of one, else the named query."""
+    return read_query(name) if name.endswith(".cypher") else named_query(name)
 
 
 def run_named(store: GraphStore, name: str, **parameters: Any) -> pa.Table:
-    """Run a named query and return its rows, sorted by all columns so that every store gives the same table.
+    """Run a named query, or that of a ``.cypher`` file, and return its rows.
+
+    They are sorted by all columns, so that every store gives the same table.
 
     Raises
     ------
     QueryError
         If the name is unknown, parameters are missing or too many, or the columns are not those declared.
     """
-    query = named_query(name)
+    query = find_query(name)
     _check_parameters(f"The named query '{name}'", query.parameters, parameters)
     table = store.query(query.text, parameters)
     if tuple(table.column_names) != query.columns:
         raise QueryError(
             f"The named query '{name}' returned the columns {', '.join(table.column_names)} from {store.location}"
             f" instead of {', '.join(query.columns)}.",
-            f"Make graphs/{name}.cypher return the columns that its first lines declare.",
+            "Make it return the columns that its first lines declare.",
         )
     return table.sort_by([(column, "ascending") for column in query.columns])
 

@@ -60,11 +60,10 @@ def test_sources_are_told_with_release_and_licence(store: GraphStore) -> None:
 
 
 def test_every_node_and_relation_names_its_source(store: GraphStore) -> None:
-    for name in store.counts():
-        if name != "Source":
+    for name, count in store.counts().items():
+        if name != "Source" and count:
             pattern = f"(n:{name})" if not name.isupper() else f"()-[n:{name}]->()"
             found = store.query(f"MATCH {pattern} RETURN DISTINCT n.source AS source")["source"].to_pylist()
-            assert found, name
             assert set(found) <= set(SOURCES), name
 
 

@@ -34,7 +34,8 @@ def store(knowledge_store_path: Path) -> Iterator[GraphStore]:
 
 
 def test_every_query_has_an_example_here() -> None:
-    assert query_names() == sorted(EXAMPLES)
+    # Those about runs need one: tests/runs/test_writeback.py.
+    assert [name for name in query_names() if not name.startswith("run")] == sorted(EXAMPLES)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
