@@ -6,6 +6,7 @@ from kgreg.fetch.download import download
 from kgreg.fetch.layout import default_cache_path, fetchable_sources
 from kgreg.fetch.official import cached_files, fetch
 from kgreg.fetch.patience import Patience
+from kgreg.fetch.reading import plain_options, read_official_source
 from kgreg.fetch.record import Fetched
 
 __all__ = [
@@ -16,4 +17,6 @@ __all__ = [
     "download",
     "fetch",
     "fetchable_sources",
+    "plain_options",
+    "read_official_source",
 ]

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from kgreg.errors import OutputError, SourceError
 from kgreg.fetch.record import Fetched, record_path, sha256_of, write_record
+from kgreg.fetch.web import http_date
 from kgreg.sources.files import open_bytes
+
+log = logging.getLogger(__name__)
 
 _BLOCK = 2**20
 _GZIP = b"\x1f\x8b"
@@ -142,10 +145,8 @@ def _release_of(head: bytes) -> str:
 
 
 def _day_of(last_modified: str) -> str:
-    try:
-        return parsedate_to_datetime(last_modified).date().isoformat()
-    except ValueError:
-        return ""
+    time = http_date(last_modified)
+    return time.date().isoformat() if time else ""
 
 
 def _flush(path: Path) -> None:
@@ -153,5 +154,7 @@ def _flush(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:  # some network file systems cannot flush folders
+        log.debug("%s cannot be flushed: %s", path, error)
     finally:
         os.close(descriptor)

@@ -10,7 +10,8 @@ from typing import BinaryIO
 
 from kgreg.fetch.record import write_json
 
-_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+_LENGTH = re.compile(r"\d{1,18}", re.ASCII)
+_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)", re.ASCII)
 
 
 class PartialFile:
@@ -78,9 +79,9 @@ class PartialFile:
         self.remove()
         self.etag = headers.get("ETag") or ""
         self.last_modified = headers.get("Last-Modified") or ""
-        length = headers.get("Content-Length") or ""
+        length = _LENGTH.fullmatch(headers.get("Content-Length") or "")
         # With a transfer coding, the length is not that of the file (RFC 9112, section 6.3).
-        self.total = int(length) if length.isdecimal() and not headers.get("Transfer-Encoding") else None
+        self.total = int(length[0]) if length and not headers.get("Transfer-Encoding") else None
         state = {"url": url, "etag": self.etag, "last_modified": self.last_modified, "total": self.total}
         write_json(self._state, state)
 

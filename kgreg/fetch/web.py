@@ -47,6 +47,15 @@ def shown(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
+def http_date(text: str) -> datetime | None:
+    """Return the time, in UTC, of a header such as Last-Modified (RFC 9110, section 5.6.7); None if it holds none."""
+    try:
+        time = parsedate_to_datetime(text)
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
 def check_address(url: str, *, allow_http: bool) -> None:
     """Refuse an address that is not https (or http, where that is allowed), or that holds credentials.
 
@@ -179,6 +188,8 @@ def _unreachable(url: str, reason: object) -> Exception:
             f"The certificate of {urlsplit(url).hostname} is not trusted: {reason.verify_message}.",
             "Check the clock of this machine; behind an inspecting proxy, name its authority in SSL_CERT_FILE.",
         )
+    if isinstance(reason, http.client.InvalidURL):
+        return SourceError(f"'{shown(url)}' is not an address that can be asked.", "Check it for spaces and its port.")
     if isinstance(reason, TimeoutError):
         return TransientError("the server was silent for too long")
     if isinstance(reason, OSError | http.client.HTTPException):
@@ -191,10 +202,5 @@ def _retry_after(headers: Message) -> float | None:
     text = (headers.get("Retry-After") or "").strip()
     if text.isascii() and text.isdigit():
         return float(text)
-    try:
-        then = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if then.tzinfo is None:
-        then = then.replace(tzinfo=UTC)
-    return max(0.0, (then - datetime.now(UTC)).total_seconds())
+    then = http_date(text)
+    return None if then is None else max(0.0, (then - datetime.now(UTC)).total_seconds())

@@ -77,7 +77,7 @@ def whole(
     body: bytes,
     *,
     cut: int | None = None,
-    length: int | None = None,
+    length: int | str | None = None,
     ranges: bool = True,
     shift: int = 0,
     etag: str = '"one"',

@@ -14,15 +14,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from kgreg.errors import KgregError, OutputError, SourceError
 from kgreg.fetch import Fetched, Patience, download
+from kgreg.fetch.web import http_date
 from tests.fetch.broken_server import Answer, BrokenServer, chunked, serving, status, whole
 from tests.fetch.conftest import Waits
 
@@ -219,6 +221,30 @@ def test_retry_after_is_honoured(get: Callable[..., Fetched], waits: Waits) -> N
     assert waits.seconds == [17.0, 2.0]
 
 
+_ODD_DATES = st.tuples(
+    st.sampled_from(["Wed", "x", ""]),
+    st.integers(-1, 10**20),
+    st.sampled_from(["Jan", "Xyz"]),
+    st.integers(-10, 10**12),
+    st.sampled_from(["10:00:00", "99:99:99", "-1:0:0", "10:00:" + "9" * 20]),
+    st.sampled_from(["GMT", "+0100", "+" + "9" * 14, "-9999"]),
+).map(lambda parts: "{}, {} {} {} {} {}".format(*parts))
+
+
+@given(st.one_of(st.text(max_size=40), _ODD_DATES))
+@example("Wed, 0 Jan 0 10:00:99999999999999999999 GMT")
+@example("Mon, 1 Jan 1 00:00:00 +2300")
+def test_dates_of_servers_are_read_or_ignored(text: str) -> None:
+    time = http_date(text)
+    assert time is None or time.tzinfo is UTC
+
+
+@pytest.mark.parametrize("odd", ["soon", "-3", "1e9", "Wed, 0 Jan 0 10:00:99999999999999999999 GMT"])
+def test_headers_that_make_no_sense_do_no_harm(get: Callable[..., Fetched], waits: Waits, odd: str) -> None:
+    fetched = get(status(429, Retry_After=odd), whole(BODY, modified=odd, length="9" * 5000), whole(BODY, modified=odd))
+    assert (waits.seconds[0], fetched.release, fetched.path.read_bytes()) == (1.0, "unknown", BODY)
+
+
 def test_too_long_a_retry_after_is_told(get: Callable[..., Fetched], waits: Waits) -> None:
     with pytest.raises(SourceError, match="come again in 7,200 s"):
         get(status(429, Retry_After="7200"))
@@ -372,6 +398,9 @@ def test_a_cache_that_is_no_folder(server: BrokenServer, tmp_path: Path) -> None
         ("go.obo", "not an https"),
         ("https://", "not an https"),
         ("https://[::1/x", "not an address"),
+        ("https://127.0.0.1/a b", "not an address"),
+        ("https://127.0.0.1:port/x", "not an address"),
+        ("https://127.0.0.1/\N{GREEK SMALL LETTER ALPHA}", "cannot be fetched"),
         ("https://me:secret@127.0.0.1/x", "user name or password"),
     ],
 )
