@@ -54,3 +54,6 @@ CREATE REL TABLE IF NOT EXISTS TARGETS(FROM Gene TO Gene, sign INT64, weight DOU
 // Runs that were written back into the graph, and how they scored its nodes.
 CREATE NODE TABLE IF NOT EXISTS Run(id STRING, title STRING, started STRING, label STRING, seed INT64, metric STRING, value DOUBLE, low DOUBLE, high DOUBLE, verdict STRING, source STRING, PRIMARY KEY (id));
 CREATE REL TABLE IF NOT EXISTS SCORED(FROM Run TO Gene, FROM Run TO Term, FROM Run TO Pathway, output STRING, score DOUBLE, low DOUBLE, high DOUBLE, n INT64, rank INT64, z DOUBLE, q DOUBLE, source STRING);
+// kind: subtypes of KEGG, joined with "; "; sign as above.
+CREATE REL TABLE IF NOT EXISTS SIGNALS(FROM Gene TO Gene, sign INT64, kind STRING, source STRING);
+CREATE REL TABLE IF NOT EXISTS ORTHOLOG_OF(FROM Gene TO Gene, source STRING);

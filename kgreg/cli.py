@@ -110,25 +110,118 @@ def run(
     _say("Report", finished.report)
 
 
+Species = Annotated[str, typer.Option("--species", help="human, mouse, yeast, or an NCBI taxon.")]
+Release = Annotated[str | None, typer.Option("--release", help="Which release; by default the one of the source.")]
+FromDir = Annotated[Path | None, typer.Option("--from-dir", help="Folder that holds the official files already.")]
+
+
+@app.command()
+def fetch(
+    names: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Such as go, goa, reactome, string.")],
+    species: Species = "human",
+    release: Release = None,
+    from_dir: FromDir = None,
+    allow_http: Annotated[bool, typer.Option("--allow-http", help="Accept addresses that are not https.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Fetch again what is there.")] = False,
+) -> None:
+    """Fetch the official files of sources into the cache, checked and with a record of where they came from.
+
+    [dim]Example:[/]  kgreg fetch go goa --species mouse && kgreg load go goa --species mouse --fetched
+    """
+    rows = []
+    with console.progress_bar("starting") as progress:
+        from kgreg.fetch import fetch as fetch_files
+
+        for i, name in enumerate(names):
+            found = fetch_files(
+                name,
+                species=species,
+                release=release,
+                from_dir=from_dir,
+                allow_http=allow_http,
+                force=force,
+                progress=lambda text, share, i=i: progress(text, (i + share) / len(names)),  # type: ignore[misc]
+            )
+            rows += [[name, one.role, one.path.name, one.release, f"{one.bytes:,}", one.sha256[:12]] for one in found]
+    console.write_table(["source", "role", "file", "release", "bytes", "sha256"], rows, "table")
+
+
 @app.command()
 def load(
-    sources: Annotated[list[str] | None, typer.Argument(help="Which sources; all of them by default.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[SOURCE]...", help="Which sources; all bundled ones by default.")
+    ] = None,
     store: Store = None,
-    force: Force = False,
+    force: Annotated[bool, typer.Option("--force", help="Write the store anew.")] = False,
+    fetched: Annotated[bool, typer.Option("--fetched", help="From what `kgreg fetch` brought.")] = False,
+    from_dir: FromDir = None,
+    file: Annotated[
+        list[str] | None, typer.Option("--file", help="ROLE=PATH of an official file (one source).")
+    ] = None,
+    option: Annotated[list[str] | None, typer.Option("--option", help="NAME=VALUE of the source's reader.")] = None,
+    species: Species = "human",
+    release: Release = None,
 ) -> None:
-    """Load the bundled knowledge into a graph store: GO, its human annotations, Reactome, JASPAR.
+    """Load knowledge into a graph store: what is bundled (GO, human annotations, Reactome, JASPAR), or official files.
+
+    A newer release replaces exactly what came from the older one, and the difference is printed.
 
     [dim]Example:[/]  kgreg load go goa_human --store my.lbug
-    """
-    from kgreg.store import default_store_path
-    from kgreg.store import load as load_store
 
-    path = store or default_store_path()
-    with console.progress_bar("loading") as progress:
-        counts = load_store(path, sources or None, progress, force)
+    [dim]Example:[/]  kgreg load string --file links=9606.protein.links.v12.0.txt.gz --option min_score=900
+    """
+    changed: list[Any] = []
+    with console.progress_bar("starting") as progress:
+        from kgreg.store import default_store_path
+        from kgreg.store import load as load_store
+
+        path = store or default_store_path()
+        asked: list[Any] = list(names) if names else []
+        if fetched or from_dir is not None or file:
+            asked = _read_official(asked, species, release, from_dir, file or [], option or [], progress)
+        counts = load_store(path, asked or None, progress, force, changed.append)
     console.write_table(
         ["what", "how many"], [[name, f"{n:,}"] for name, n in counts.items() if n], "table", f"In {path}"
     )
+    for change in changed:
+        title = f"{change.source}: from {change.before} to {change.after}"
+        console.write_table(["what", "of", "how many", "such as"], change.summary(), "table", title)
+
+
+def _read_official(
+    names: list[str],
+    species: str,
+    release: str | None,
+    from_dir: Path | None,
+    files: list[str],
+    options: list[str],
+    progress: Any,
+) -> list[Any]:
+    from kgreg.errors import SourceError
+    from kgreg.fetch import read_official_source
+
+    if not names or (files and len(names) > 1):
+        raise SourceError("Name the source whose files these are.", "For example: kgreg load go --file ontology=go.obo")
+    located = dict(_pair(text, "--file ROLE=PATH") for text in files) or None
+    return [
+        read_official_source(
+            name,
+            files=located,
+            species=species,
+            release=release,
+            from_dir=from_dir,
+            options=_parameters(options),
+            progress=progress,
+        )
+        for name in names
+    ]
+
+
+def _pair(text: str, form: str) -> tuple[str, str]:
+    name, found, value = text.partition("=")
+    if not found:
+        raise QueryError(f"'{text}' is not of the form {form}.")
+    return name, value
 
 
 @app.command()

@@ -23,7 +23,7 @@ from kgreg.sources import SOURCES, SourceTables, find_source, read_source
 from kgreg.store.changes import Changes
 from kgreg.store.ladybug import MARKER, SCHEMA_VERSION, LadybugStore, loading_path, open_database, run_statement
 from kgreg.store.locking import write_lock
-from kgreg.store.updating import update_source
+from kgreg.store.updating import linkable, update_source
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ def _build(
         try:
             connection = ladybug.Connection(database)
             try:
-                changes = _write(connection, read, present, progress)
+                changes = _write(connection, read, given, present, progress)
             finally:
                 connection.close()
         finally:
@@ -155,7 +155,11 @@ def _build(
 
 
 def _write(
-    connection: ladybug.Connection, read: list[SourceTables], present: Mapping[str, str], progress: Progress
+    connection: ladybug.Connection,
+    read: list[SourceTables],
+    given: Mapping[str, SourceTables],
+    present: Mapping[str, str],
+    progress: Progress,
 ) -> list[Changes]:
     """Write the tables of all sources, then what was loaded, then the mark of completeness; return what changed."""
     connection.execute((resource_dir("graphs") / "schema.ladybug.cypher").read_text(encoding="utf-8"))
@@ -182,7 +186,9 @@ def _write(
                 done += nodes.num_rows
             for kind, relations in tables.relations.items():
                 report(f"{relations.num_rows:,} {kind}", done)
-                _copy(connection, name, kind, relations)
+                # What is bundled fits together; files of several makers and dates seldom do altogether.
+                fitting = linkable(connection, name, kind, relations) if name in given else relations
+                _copy(connection, name, kind, fitting)
                 done += relations.num_rows
         for what, count in tables.provenance.dropped.items():
             log.info("%s: %d %s", name, count, what)

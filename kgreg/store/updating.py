@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import ladybug
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from kgreg.sources import SourceTables
-from kgreg.store.changes import HIERARCHICAL, Changes, compare_nodes, compare_relations
+from kgreg.store.changes import HIERARCHICAL, Changes, compare_nodes, compare_relations, some
 from kgreg.store.ladybug import run_statement
+
+log = logging.getLogger(__name__)
 
 # A statement with more rows than this takes memory rather than time.
 _BATCH = 20_000
@@ -48,11 +52,31 @@ def update_source(connection: ladybug.Connection, tables: SourceTables, before: 
     for label in _node_labels(connection):
         _update_nodes(connection, label, tables.nodes.get(label), name, changes)
     for kind, after in gone.items():
-        if after.num_rows:
-            connection.execute(f"COPY {kind} FROM $rows", {"rows": after})
+        fitting = linkable(connection, name, kind, after)
+        if fitting.num_rows:
+            connection.execute(f"COPY {kind} FROM $rows", {"rows": fitting})
     stayed = placed - {node for ids in (*changes.added.values(), *changes.removed.values()) for node in ids}
     changes.moved = sorted(stayed)
     return changes
+
+
+def linkable(connection: ladybug.Connection, source: str, kind: str, rows: pa.Table) -> pa.Table:
+    """Return the relations whose two nodes the store holds; how many do not is logged as a warning, with examples."""
+    ends = run_statement(connection, f"CALL show_connection('{kind}') RETURN *").to_pylist()[0]
+    keep = pa.array([True] * rows.num_rows, pa.bool_())
+    missing: list[str] = []
+    for column, key in (("from", "source table name"), ("to", "destination table name")):
+        there = run_statement(connection, f"MATCH (n:{ends[key]}) RETURN n.id AS id")["id"].cast(pa.string())
+        known = pc.is_in(rows[column], value_set=there)
+        missing += pc.unique(rows[column].filter(pc.invert(known))).to_pylist()
+        keep = pc.and_(keep, known)
+    fitting = rows.filter(keep)
+    if rows.num_rows > fitting.num_rows:
+        log.warning(
+            "%s: %d of %d %s relations name nodes that the store does not hold, and were left out (%s)",
+            source, rows.num_rows - fitting.num_rows, rows.num_rows, kind, some(dict.fromkeys(missing)),
+        )  # fmt: skip
+    return fitting
 
 
 def _update_nodes(
@@ -78,8 +102,8 @@ def _update_nodes(
         wanted = set(altered)
         rows = [row for row in after.to_pylist() if row["id"] in wanted]
         setting = ", ".join(f"n.`{column}` = r.`{column}`" for column in columns if column != "id")
-        for some in _batches(rows):
-            connection.execute(f"UNWIND $rows AS r MATCH (n:{label}) WHERE n.id = r.id SET {setting}", {"rows": some})
+        for batch in _batches(rows):
+            connection.execute(f"UNWIND $rows AS r MATCH (n:{label}) WHERE n.id = r.id SET {setting}", {"rows": batch})
     if added:
         wanted = set(added)
         new = after.filter(pa.array([node in wanted for node in after["id"].to_pylist()], pa.bool_()))
