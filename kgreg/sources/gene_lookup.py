@@ -63,7 +63,8 @@ def find_genes(
     source
         Written to the nodes.
     identifiers
-        A map of the user's. Without one, genes of other species get the id ``<prefix>:<name>``.
+        A map of the user's. Without one, genes of other species get the id ``<prefix>:<name>``, or
+        the name itself where it has a prefix already (``MGI:95661``).
     kind
         Kind of identifiers of the names (``identifiers.KINDS``); by default any.
     symbols
@@ -76,7 +77,7 @@ def find_genes(
     """
     known = identifiers_for(species, identifiers)
     if known is None:
-        ids = {name: f"{prefix}:{name}" for name in names}
+        ids = {name: name if ":" in name else f"{prefix}:{name}" for name in names}
         shown = {gene: (symbols or {}).get(name, name) for name, gene in ids.items()}
         return FoundGenes(ids, new_gene_nodes(shown, species, source), {})
     resolved = known.resolve(names, kind)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kgreg.errors import SourceError
 from kgreg.sources.files import name_of, read_lines
+
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
 def read_named_columns(
@@ -27,8 +30,8 @@ def read_named_columns(
         Names of columns; of a tuple, the first that the file has. Case and a leading ``#`` do not matter. The value of
         an optional column that the file lacks is the empty text.
     separators
-        Characters of which the one that is most frequent in the header separates the columns. Fields may be quoted
-        with ``"``.
+        Characters of which the one that is most frequent in the header separates the columns. Fields may stand in
+        ``"``.
 
     Raises
     ------
@@ -62,6 +65,10 @@ def read_named_columns(
 def _fields(text: str, separator: str, where: str) -> list[str]:
     if '"' not in text:
         return text.split(separator)
+    if separator == "\t":
+        # There a quote is a mere character, unless it stands around the field: 5" end, "A|B".
+        fields = text.split(separator)
+        return [one[1:-1].replace('""', '"') if _QUOTED.fullmatch(one) else one for one in fields]
     try:
         return next(csv.reader([text], delimiter=separator, strict=True))
     except csv.Error as error:

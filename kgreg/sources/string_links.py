@@ -89,7 +89,7 @@ def read_links(location: Path | str, taxon: int, min_score: int, channels: Mappi
     try:
         with open_bytes(location) as stream:
             collected.read(stream)
-    except (pa.ArrowException, _BadScoreError) as error:
+    except (pa.ArrowException, _FaultError) as error:
         _find_fault(location, header)
         raise SourceError(f"{name_of(location)} cannot be read: {error}.", _AGAIN) from error
     if not collected.of_taxon:
@@ -99,8 +99,8 @@ def read_links(location: Path | str, taxon: int, min_score: int, channels: Mappi
     return collected.links(present)
 
 
-class _BadScoreError(ValueError):
-    """A score beyond what STRING gives; the line is found in a second pass."""
+class _FaultError(ValueError):
+    """Something that Arrow reads and STRING never writes; its line is found in a second pass."""
 
 
 class _Collector:
@@ -137,7 +137,7 @@ class _Collector:
             for name in scores:
                 extent = pc.min_max(batch[name])
                 if batch.num_rows and not 0 <= extent["min"].as_py() <= extent["max"].as_py() <= MAX_SCORE:
-                    raise _BadScoreError(f"column {name} holds a score that is not from 0 to {MAX_SCORE}")
+                    raise _FaultError(f"column {name} holds a score that is not from 0 to {MAX_SCORE}")
             pair = [self._coded(batch[name]) for name in self._header[:2]]
             ours = (pair[0] >= 0) & (pair[1] >= 0)
             values = {name: batch[name].to_numpy() for name in wanted}
@@ -195,11 +195,11 @@ class _Collector:
 
     def _coded(self, column: pa.DictionaryArray) -> npt.NDArray[np.int32]:
         """Return the code of every protein; -1 for those of other species."""
+        names = column.dictionary.to_pylist()
+        if any("\0" in name for name in names):
+            raise _FaultError("a protein's name holds a NUL byte")
         codes = np.fromiter(
-            (
-                self._codes.setdefault(name, len(self._codes)) if name.startswith(self._prefix) else -1
-                for name in column.dictionary.to_pylist()
-            ),
+            (self._codes.setdefault(name, len(self._codes)) if name.startswith(self._prefix) else -1 for name in names),
             np.int32,
             len(column.dictionary),
         )
