@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 from kgreg.errors import SourceError
@@ -69,10 +70,23 @@ def download(
     check_address(url, allow_http=allow_http)
     target = target.expanduser().absolute()
     name = target.name
-    with place_for(target, lambda: progress(f"waiting for another process that fetches {name}", 0.0)):
+
+    def present() -> Fetched | None:
         kept = None if force else read_checked(target)
-        if kept and expected_sha256 in (None, kept.sha256) and (kept.url == url or kept.url.startswith("from ")):
-            progress(f"{name} is there already", 1.0)
+        if kept is None or (kept.url != url and not kept.url.startswith("from ")):
+            return None
+        if expected_sha256 is not None and kept.sha256 != expected_sha256.lower():
+            return None
+        progress(f"{name} is there already", 1.0)
+        return kept
+
+    # Without the lock first, so that a cache that others keep can be read only; a file that seems altered may just be
+    # on its way in, and is looked at again.
+    with suppress(SourceError):
+        if kept := present():
+            return kept
+    with place_for(target, lambda: progress(f"waiting for another process that fetches {name}", 0.0)):
+        if kept := present():
             return kept
         part = PartialFile(target)
         part.take_up(url)

@@ -529,6 +529,29 @@ def test_a_process_stopped_while_checking_does_not_fetch_anew(
     assert server.asked[-1][1]["range"] == f"bytes={len(BODY)}-"
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
+def test_a_cache_that_others_keep_can_be_read(get: Callable[..., Fetched]) -> None:
+    fetched = get(whole(BODY))
+    fetched.path.with_name(".goa.gaf.lock").unlink()
+    fetched.path.parent.chmod(0o555)
+    try:
+        assert get(whole(OTHER)) == fetched
+        with pytest.raises(OutputError, match="cannot be written"):
+            get(whole(OTHER), force=True)
+    finally:
+        fetched.path.parent.chmod(0o755)
+
+
+def test_a_file_from_another_address_or_of_another_sum_is_not_taken_for_it(
+    get: Callable[..., Fetched], server: BrokenServer
+) -> None:
+    first = get(whole(BODY))
+    assert get(whole(OTHER), expected_sha256=first.sha256.upper()) == first
+    assert get(whole(OTHER), expected_sha256=hashlib.sha256(OTHER).hexdigest()).path.read_bytes() == OTHER
+    server.answers[:] = [whole(BODY)]
+    assert download(f"{server.url}/elsewhere", first.path, allow_http=True).path.read_bytes() == BODY
+
+
 def test_progress_grows_to_one(get: Callable[..., Fetched]) -> None:
     told: list[tuple[str, float]] = []
     get(whole(BODY, cut=100_000), whole(BODY), progress=lambda text, share: told.append((text, share)))
