@@ -9,25 +9,31 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from xml.parsers import expat
 
 from kgreg.errors import SourceError
 from kgreg.sources.base import Provenance, SourceTables, with_constant
-from kgreg.sources.files import name_of, read_lines, read_rows
+from kgreg.sources.files import name_of, open_bytes, read_lines, read_rows
 from kgreg.sources.official import Files, Official, OfficialFile
 from kgreg.sources.text_table import text_table
 
 NAME = "mesh"
 
+_RECORD = ["DescriptorRecordSet", "DescriptorRecord"]
 _AGAIN = "Check that this is the right file, whole and as published."
 
 
 @dataclass
 class Heading:
-    """A descriptor: the line it begins at, its unique identifier, its name, and tree number -> line."""
+    """A descriptor: the line it begins at, its unique identifier, its name, and tree number -> line.
+
+    ``type`` is the ``RECTYPE``; ``D`` is a descriptor.
+    """
 
     line: int
     ui: str = ""
     name: str = ""
+    type: str = "D"
     numbers: dict[str, int] = field(default_factory=dict)
 
 
@@ -45,38 +51,74 @@ def read_descriptors(location: Path | str) -> list[Heading]:
     name = name_of(location)
     headings: list[Heading] = []
     heading: Heading | None = None
-    before: dict[str, int] = {}
-    kept = True
-
-    def close() -> None:
-        if heading is None or not kept:
-            return
-        if not (heading.ui and heading.name):
-            raise _error(name, heading.line, f"a record without {'MH' if heading.ui else 'UI'}")
-        if before.setdefault(heading.ui, heading.line) != heading.line:
-            raise _error(name, heading.line, f"the UI {heading.ui} was given before, at line {before[heading.ui]}")
-        headings.append(heading)
-
     for number, line in read_lines(location):
         if not line.strip():
             continue
         if line.startswith("*NEWRECORD"):
-            close()
-            heading, kept = Heading(number), True
+            heading = Heading(number)
+            headings.append(heading)
             continue
         element, equals, value = (part.strip() for part in line.partition("="))
         if heading is None or not equals:
-            raise _error(name, number, f"expected {'ELEMENT = value' if heading else '*NEWRECORD'}")
+            raise _error(name, number, f"expected {'ELEMENT = value' if headings else '*NEWRECORD'}")
         if element == "RECTYPE":
-            kept = value == "D"
+            heading.type = value
         elif element == "UI":
             heading.ui = value
         elif element == "MH":
             heading.name = value
         elif element == "MN":
             heading.numbers[value] = number
-    close()
-    return headings
+    return _checked(name, [heading for heading in headings if heading.type == "D"])
+
+
+def read_descriptors_xml(location: Path | str) -> list[Heading]:
+    """Read the descriptors of the XML file ``desc<year>.xml`` (``DescriptorRecordSet`` of MeSH's DTD), streaming.
+
+    Raises
+    ------
+    SourceError
+        As :func:`kgreg.sources.files.open_bytes`, and, with the line, for XML that is malformed or declares entities
+        (which can grow without bound), a record without identifier or name, or an identifier given twice.
+    """
+    name = name_of(location)
+    headings: list[Heading] = []
+    path: list[str] = []
+    text: list[str] = []
+    parser = expat.ParserCreate()
+
+    def start(tag: str, attributes: object) -> None:
+        path.append(tag)
+        text.clear()
+        if path == _RECORD:
+            headings.append(Heading(parser.CurrentLineNumber))
+
+    def end(tag: str) -> None:
+        value = "".join(text).strip()
+        text.clear()
+        if path[:2] == _RECORD:
+            place = "/".join(path[2:])
+            if place == "DescriptorUI":
+                headings[-1].ui = value
+            elif place == "DescriptorName/String":
+                headings[-1].name = value
+            elif place == "TreeNumberList/TreeNumber":
+                headings[-1].numbers[value] = parser.CurrentLineNumber
+        path.pop()
+
+    def refuse_entity(*declaration: object) -> None:
+        raise _error(name, parser.CurrentLineNumber, "the XML declares an entity, which the files of MeSH never do")
+
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = text.append
+    parser.EntityDeclHandler = refuse_entity
+    try:
+        with open_bytes(location) as stream:
+            parser.ParseFile(stream)
+    except expat.ExpatError as error:
+        raise _error(name, error.lineno, f"malformed XML ({expat.ErrorString(error.code)})") from None
+    return _checked(name, headings)
 
 
 def read_tree(location: Path | str) -> list[Heading]:
@@ -96,12 +138,13 @@ def read_tree(location: Path | str) -> list[Heading]:
 
 
 def read_official(files: Files, *, species: str = "human", release: str | None = None) -> SourceTables:
-    """Read MeSH from its ASCII files.
+    """Read MeSH from one of its files.
 
     Parameters
     ----------
     files
-        ``descriptors`` (``d<year>.bin``), or else ``tree`` (``mtrees<year>.bin``), which knows no unique identifiers.
+        One of ``descriptors`` (``d<year>.bin``), ``descriptors_xml`` (``desc<year>.xml``) and ``tree``
+        (``mtrees<year>.bin``, which knows no unique identifiers); the first of them that is given is read.
     species
         Without effect.
     release
@@ -117,17 +160,15 @@ def read_official(files: Files, *, species: str = "human", release: str | None =
     Raises
     ------
     SourceError
-        As :func:`read_descriptors` and :func:`read_tree`; also if neither file is given, a tree number is given to
-        two descriptors, or there are no descriptors.
+        As the reader of the file (:func:`read_descriptors`, :func:`read_descriptors_xml`, :func:`read_tree`); also if
+        no file is given, a tree number is given to two descriptors, or there are no descriptors.
     """
-    if "descriptors" in files:
-        file = files["descriptors"]
-        headings = read_descriptors(file)
-    elif "tree" in files:
-        file = files["tree"]
-        headings = read_tree(file)
-    else:
-        raise SourceError("MeSH needs the file 'descriptors' or 'tree'.", "Give d<year>.bin or mtrees<year>.bin.")
+    readers = {"descriptors": read_descriptors, "descriptors_xml": read_descriptors_xml, "tree": read_tree}
+    role = next((role for role in readers if role in files), None)
+    if role is None:
+        raise SourceError(f"MeSH needs one of the files {', '.join(readers)}.", "Give d<year>.bin, for example.")
+    file = files[role]
+    headings = readers[role](file)
     if not headings:
         raise SourceError(f"{name_of(file)} holds no descriptors.", _AGAIN)
     places: dict[str, tuple[Heading, int]] = {}
@@ -168,6 +209,17 @@ def read_official(files: Files, *, species: str = "human", release: str | None =
     )
 
 
+def _checked(name: str, headings: list[Heading]) -> list[Heading]:
+    """Return the headings if each has an identifier of its own and a name."""
+    before: dict[str, int] = {}
+    for heading in headings:
+        if not (heading.ui and heading.name):
+            raise _error(name, heading.line, f"a record without {'name' if heading.ui else 'unique identifier'}")
+        if before.setdefault(heading.ui, heading.line) != heading.line:
+            raise _error(name, heading.line, f"the UI {heading.ui} was given before, at line {before[heading.ui]}")
+    return headings
+
+
 def _id(heading: Heading) -> str:
     return f"MESH:{heading.ui or heading.name}"
 
@@ -182,6 +234,12 @@ OFFICIAL = Official(
             "descriptors",
             "d{release}.bin",
             {"*": "https://nlmpubs.nlm.nih.gov/projects/mesh/MESH_FILES/asciimesh/d{release}.bin"},
+            required=False,
+        ),
+        OfficialFile(
+            "descriptors_xml",
+            "desc{release}.xml",
+            {"*": "https://nlmpubs.nlm.nih.gov/projects/mesh/MESH_FILES/xmlmesh/desc{release}.gz"},
             required=False,
         ),
         OfficialFile(

@@ -16,7 +16,8 @@ from kgreg.errors import SourceError
 from kgreg.sources.files import name_of, read_lines
 
 _AGAIN = "Download the file again; if it is so at its origin, correct the line."
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+# Possessive, so that a quote that is never closed costs no memory.
+_QUOTED = re.compile(r'"((?:[^"\\]++|\\.)*+)"')
 _ESCAPE = re.compile(r"\\(.)")
 _ESCAPED = {"n": "\n", "t": "\t", "W": " "}
 # The relations along which a term may not come back to itself.

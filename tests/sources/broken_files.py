@@ -92,5 +92,5 @@ def mutated(draw: st.DrawFn, text: bytes) -> bytes:
             lines[i], lines[j] = lines[j], lines[i]
             text = b"".join(lines)
         else:
-            text = gzip.compress(text)
+            text = gzip.compress(text, mtime=0)
     return text
