@@ -77,22 +77,24 @@ class IdentifierMap:
     rows
         (kind, identifier, gene); kinds are those of :data:`KINDS`. That a gene stands for itself need not be said.
     genes
-        Table ``id, symbol, name, type, species`` of the genes.
+        Table ``id, symbol, name, type, species`` of all these genes.
 
     Raises
     ------
     SourceError
-        If a kind is not known.
+        If a kind is not known, or ``genes`` lacks a gene.
     """
 
     def __init__(self, rows: Iterable[Row], genes: pa.Table) -> None:
         self.genes = genes
         found: dict[str, dict[str, set[str]]] = {kind: defaultdict(set) for kind in KINDS}
-        for kind, name, gene in rows:
-            _check_kind(kind)
-            found[kind][name].add(gene)
         for gene in genes["id"].to_pylist():
             found["gene"][gene].add(gene)
+        for kind, name, gene in rows:
+            _check_kind(kind)
+            if gene not in found["gene"]:
+                raise SourceError(f"'{name}' stands for the gene {gene}, which is not described.", "Describe it.")
+            found[kind][name].add(gene)
         self._genes_of = {
             kind: {name: tuple(sorted(several)) for name, several in names.items()} for kind, names in found.items()
         }
@@ -131,7 +133,7 @@ class IdentifierMap:
         return result
 
     def nodes_of(self, ids: Iterable[str], source: str) -> pa.Table:
-        """Return the rows of ``Gene`` of the given genes; those the map has no row for are left out."""
+        """Return the rows of ``Gene`` of those of the given genes that the map knows."""
         wanted = pa.array(sorted(set(ids)), pa.string())
         places = pc.index_in(wanted, value_set=self.genes["id"].combine_chunks()).drop_null()
         return with_constant(self.genes.take(places).select(list(_GENE_COLUMNS)), "source", source)

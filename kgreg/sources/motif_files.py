@@ -1,8 +1,8 @@
 """Binding motifs in text: MEME (https://meme-suite.org/meme/doc/meme-format.html), JASPAR and plain PFM
 (https://jaspar.elixir.no/docs), and TRANSFAC.
 
-Biopython reads these too, but its errors name neither file nor line, and it takes a negative count or a cut-off
-matrix for sound.
+Biopython reads these too, but its errors name neither file nor line, it takes negative counts, and it drops a
+cut-off matrix without a word.
 """
 
 from __future__ import annotations

@@ -119,9 +119,9 @@ def transfer_annotations(
     evidence
         Codes that may be transferred; None for all. By default those of experiments, as the Gene Ontology asks.
     """
-    targets: dict[str, list[str]] = defaultdict(list)
+    targets: dict[str, set[str]] = defaultdict(set)
     for gene, annotated in zip(orthologs["from"].to_pylist(), orthologs["to"].to_pylist(), strict=True):
-        targets[annotated].append(gene)
+        targets[annotated].add(gene)
     dropped = Counter[str]()
     rows: dict[tuple[str, str], None] = {}
     several: set[str] = set()
