@@ -119,7 +119,7 @@ def place_for(target: Path, waiting: Callable[[], None]) -> Iterator[None]:
     except OSError as error:
         raise OutputError(
             f"{target} cannot be written: {error.strerror or error}.",
-            "Make room or choose another cache folder: $KGREG_CACHE names it.",
+            "Make room, or choose a cache folder that you may write: $KGREG_CACHE names it.",
         ) from error
 
 
