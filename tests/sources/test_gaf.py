@@ -12,6 +12,7 @@ from kgreg.sources import goa
 from kgreg.sources.gaf import EVIDENCE_CODES, read_annotations
 from kgreg.sources.snapshot import read_table
 from tests.sources.broken_files import broken, harmless, mutated
+from tests.sources.graph_schema import check_fits_schema
 
 
 def gaf(
@@ -174,6 +175,7 @@ def test_a_file_without_header_but_of_17_columns_is_gaf(file: Path) -> None:
 def test_human_genes_are_those_of_the_graph(file: Path) -> None:
     file.write_bytes(GAF)
     tables = goa.read_official({"annotations": file})
+    check_fits_schema(tables)
     assert not tables.nodes
     assert tables.relations["ANNOTATED_TO"].to_pylist() == [
         {"from": "NCBIGene:7157", "to": term, "evidence": evidence, "source": "goa_human"}
@@ -212,6 +214,7 @@ def test_genes_of_other_species_are_made_from_the_file(file: Path) -> None:
         + gaf()
     )
     tables = goa.read_official({"annotations": file}, species="mouse", release="2025-10")
+    check_fits_schema(tables)
     assert tables.nodes["Gene"].to_pylist() == [
         {
             "id": gene,

@@ -11,6 +11,7 @@ from kgreg.errors import KgregError, SourceError
 from kgreg.sources import gene_sets
 from kgreg.sources.gene_sets import read_gmt
 from tests.sources.broken_files import broken, harmless, mutated
+from tests.sources.graph_schema import check_fits_schema
 from tests.sources.shared_data import shared
 
 TEXT = b"""\
@@ -29,6 +30,7 @@ def file(tmp_path: Path) -> Path:
 def test_sets_and_members(file: Path) -> None:
     file.write_bytes(TEXT)
     tables = gene_sets.read_official({"gene_sets": file}, name="mine", species="human", release="7")
+    check_fits_schema(tables)
     assert tables.nodes["GeneSet"].to_pylist() == [
         {"id": "mine:SET_A", "name": "SET_A", "source": "mine"},
         {"id": "mine:SET B, with spaces", "name": "SET B, with spaces", "source": "mine"},
@@ -103,6 +105,7 @@ def test_whatever_the_bytes_only_a_source_error_is_raised(tmp_path_factory, cont
 def test_the_pathways_of_reactome() -> None:
     file = shared("reactome/ReactomePathways.gmt")
     tables = gene_sets.read_official({"gene_sets": file}, name="Reactome")
+    check_fits_schema(tables)
     lines = [line.split("\t") for line in file.read_text(encoding="utf-8").splitlines()]
     assert tables.nodes["GeneSet"]["name"].to_pylist() == [line[0] for line in lines]
     assert tables.relations["MEMBER_OF"].num_rows == sum(len(line) - 2 for line in lines) == 120_605

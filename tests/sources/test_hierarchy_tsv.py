@@ -12,6 +12,7 @@ from kgreg.errors import KgregError, SourceError
 from kgreg.sources import hierarchy_tsv
 from kgreg.sources.base import SourceTables
 from tests.sources.broken_files import broken, harmless, mutated
+from tests.sources.graph_schema import check_fits_schema
 from tests.sources.shared_data import shared
 
 TEXT = b"""\
@@ -38,6 +39,7 @@ def links(tables: SourceTables, kind: str) -> set[tuple[str, str]]:
 def test_terms_genes_and_links(file: Path) -> None:
     file.write_bytes(TEXT)
     tables = hierarchy_tsv.read_official({"hierarchy": file}, name="mine", release="1")
+    check_fits_schema(tables)
     assert set(tables.nodes["Term"]["id"].to_pylist()) == {"ROOT", "A", "B", "C"}
     assert set(tables.nodes["Term"]["namespace"].to_pylist()) == {"mine"}
     assert links(tables, "IS_A") == {("A", "ROOT"), ("B", "ROOT"), ("C", "A"), ("C", "B")}
@@ -110,6 +112,7 @@ def test_whatever_the_bytes_only_a_source_error_is_raised(tmp_path_factory, cont
 
 def test_the_hierarchy_of_nest() -> None:
     tables = hierarchy_tsv.read_official({"hierarchy": shared("nest_palbociclib/ontology.txt")}, name="NeST")
+    check_fits_schema(tables)
     assert tables.nodes["Term"].num_rows == 131
     assert tables.nodes["Gene"].num_rows == 718
     assert len(links(tables, "IS_A")) == 150

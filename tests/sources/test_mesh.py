@@ -11,6 +11,7 @@ from kgreg.errors import KgregError, SourceError
 from kgreg.sources import mesh
 from kgreg.sources.base import SourceTables
 from tests.sources.broken_files import broken, harmless, mutated
+from tests.sources.graph_schema import check_fits_schema
 
 TEXT = b"""\
 *NEWRECORD
@@ -94,6 +95,7 @@ def links(tables: SourceTables) -> set[tuple[str, str]]:
 def test_descriptors_and_what_is_broader(file: Path) -> None:
     file.write_bytes(TEXT)
     tables = mesh.read_official({"descriptors": file}, release="2025")
+    check_fits_schema(tables)
     assert [(row["id"], row["name"]) for row in tables.nodes["Descriptor"].to_pylist()] == [
         ("MESH:D009369", "Neoplasms"),
         ("MESH:D009371", "Neoplasms by Site"),
@@ -108,6 +110,7 @@ def test_descriptors_and_what_is_broader(file: Path) -> None:
 def test_the_tree_file_alone(file: Path) -> None:
     file.write_bytes(TREE)
     tables = mesh.read_official({"tree": file})
+    check_fits_schema(tables)
     assert links(tables) == {
         ("MESH:Neoplasms by Site", "MESH:Neoplasms"),
         ("MESH:Breast Neoplasms", "MESH:Neoplasms by Site"),
@@ -120,6 +123,7 @@ def test_the_tree_file_alone(file: Path) -> None:
 def test_the_xml_file(file: Path) -> None:
     file.write_bytes(XML)
     tables = mesh.read_official({"descriptors_xml": file})
+    check_fits_schema(tables)
     assert [(row["id"], row["name"]) for row in tables.nodes["Descriptor"].to_pylist()] == [
         ("MESH:D009369", "Neoplasms"),
         ("MESH:D009371", "Neoplasms by Site & more"),

@@ -13,6 +13,7 @@ from kgreg.errors import KgregError, SourceError
 from kgreg.sources import go
 from kgreg.sources.obo import read_obo
 from tests.sources.broken_files import broken, harmless, mutated
+from tests.sources.graph_schema import check_fits_schema
 from tests.sources.shared_data import shared
 
 TEXT = b"""\
@@ -172,6 +173,7 @@ def test_whatever_the_bytes_only_a_source_error_is_raised(tmp_path_factory, cont
 def test_the_tables_of_the_graph(file: Path) -> None:
     file.write_bytes(TEXT)
     tables = go.read_official({"ontology": file}, release="unused")
+    check_fits_schema(tables)
     assert tables.nodes["Term"].to_pylist()[1] == {
         "id": "X:2",
         "name": "child, one",
@@ -227,6 +229,7 @@ def test_the_official_slim_reads_as_obonet_reads_it() -> None:
         assert found.subsets == properties.get("subset", [])
         assert properties["def"].startswith('"' + (found.definition or "")[:20].replace('"', '\\"'))
     tables = go.read_official({"ontology": file}, release="slim")
+    check_fits_schema(tables)
     assert tables.nodes["Term"].num_rows == 149
     assert tables.relations["IS_A"].num_rows == 148
     assert tables.provenance.release == "slim"
