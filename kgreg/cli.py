@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,8 +11,9 @@ import typer
 from rich.logging import RichHandler
 from rich.markup import escape
 
-from kgreg import __version__, console
-from kgreg.errors import ExperimentError, KgregError, QueryError
+from kgreg import __version__, cli_knowledge, console
+from kgreg.cli_options import Form, RunArgument, say
+from kgreg.errors import ExperimentError, KgregError
 from kgreg.resources import recipe_file
 
 app = typer.Typer(
@@ -27,17 +27,15 @@ app = typer.Typer(
 
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the run.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the run that is in the folder.")]
-Store = Annotated[
-    Path | None, typer.Option("--store", help="The graph store.  [default: $KGREG_STORE or your data folder]")
-]
 Replicates = Annotated[int | None, typer.Option("--replicates", help="Fits a fold, each with its own seed.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Of splits, networks and nulls.")]
 Folds = Annotated[int | None, typer.Option("--folds", help="Of the cross-validation.")]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Fits side by side.  [default: one a core]")]
 Accelerator = Annotated[str | None, typer.Option("--accelerator", help="auto, cpu or cuda.")]
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]
 ExperimentArgument = Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="Experiment file (TOML).")]
-Form = Annotated[console.Format, typer.Option("--format", "-f", help="How to print.")]
+
+
+app.add_typer(cli_knowledge.app)
 
 
 def _version(asked: bool) -> None:
@@ -107,170 +105,7 @@ def run(
     console.show_metrics(finished)
     console.show_ranking(finished)
     console.show_knockouts(finished.knockouts)
-    _say("Report", finished.report)
-
-
-Species = Annotated[str, typer.Option("--species", help="human, mouse, yeast, or an NCBI taxon.")]
-Release = Annotated[str | None, typer.Option("--release", help="Which release; by default the one of the source.")]
-FromDir = Annotated[Path | None, typer.Option("--from-dir", help="Folder that holds the official files already.")]
-
-
-@app.command()
-def fetch(
-    names: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Such as go, goa, reactome, string.")],
-    species: Species = "human",
-    release: Release = None,
-    from_dir: FromDir = None,
-    allow_http: Annotated[bool, typer.Option("--allow-http", help="Accept addresses that are not https.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Fetch again what is there.")] = False,
-) -> None:
-    """Fetch the official files of sources into the cache, checked and with a record of where they came from.
-
-    [dim]Example:[/]  kgreg fetch go goa --species mouse && kgreg load go goa --species mouse --fetched
-    """
-    rows = []
-    with console.progress_bar("starting") as progress:
-        from kgreg.fetch import fetch as fetch_files
-
-        for i, name in enumerate(names):
-            found = fetch_files(
-                name,
-                species=species,
-                release=release,
-                from_dir=from_dir,
-                allow_http=allow_http,
-                force=force,
-                progress=lambda text, share, i=i: progress(text, (i + share) / len(names)),  # type: ignore[misc]
-            )
-            rows += [[name, one.role, one.path.name, one.release, f"{one.bytes:,}", one.sha256[:12]] for one in found]
-    console.write_table(["source", "role", "file", "release", "bytes", "sha256"], rows, "table")
-
-
-@app.command()
-def load(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[SOURCE]...", help="Which sources; all bundled ones by default.")
-    ] = None,
-    store: Store = None,
-    force: Annotated[bool, typer.Option("--force", help="Write the store anew.")] = False,
-    fetched: Annotated[bool, typer.Option("--fetched", help="From what `kgreg fetch` brought.")] = False,
-    from_dir: FromDir = None,
-    file: Annotated[
-        list[str] | None, typer.Option("--file", help="ROLE=PATH of an official file (one source).")
-    ] = None,
-    option: Annotated[list[str] | None, typer.Option("--option", help="NAME=VALUE of the source's reader.")] = None,
-    species: Species = "human",
-    release: Release = None,
-) -> None:
-    """Load knowledge into a graph store: what is bundled (GO, human annotations, Reactome, JASPAR), or official files.
-
-    A newer release replaces exactly what came from the older one, and the difference is printed.
-
-    [dim]Example:[/]  kgreg load go goa_human --store my.lbug
-
-    [dim]Example:[/]  kgreg load string --file links=9606.protein.links.v12.0.txt.gz --option min_score=900
-    """
-    changed: list[Any] = []
-    with console.progress_bar("starting") as progress:
-        from kgreg.store import default_store_path
-        from kgreg.store import load as load_store
-
-        path = store or default_store_path()
-        asked: list[Any] = list(names) if names else []
-        if fetched or from_dir is not None or file:
-            asked = _read_official(asked, species, release, from_dir, file or [], option or [], progress)
-        counts = load_store(path, asked or None, progress, force, changed.append)
-    console.write_table(
-        ["what", "how many"], [[name, f"{n:,}"] for name, n in counts.items() if n], "table", f"In {path}"
-    )
-    for change in changed:
-        title = f"{change.source}: from {change.before} to {change.after}"
-        console.write_table(["what", "of", "how many", "such as"], change.summary(), "table", title)
-
-
-def _read_official(
-    names: list[str],
-    species: str,
-    release: str | None,
-    from_dir: Path | None,
-    files: list[str],
-    options: list[str],
-    progress: Any,
-) -> list[Any]:
-    from kgreg.errors import SourceError
-    from kgreg.fetch import read_official_source
-
-    if not names or (files and len(names) > 1):
-        raise SourceError("Name the source whose files these are.", "For example: kgreg load go --file ontology=go.obo")
-    located = dict(_pair(text, "--file ROLE=PATH") for text in files) or None
-    return [
-        read_official_source(
-            name,
-            files=located,
-            species=species,
-            release=release,
-            from_dir=from_dir,
-            options=_parameters(options),
-            progress=progress,
-        )
-        for name in names
-    ]
-
-
-def _pair(text: str, form: str) -> tuple[str, str]:
-    name, found, value = text.partition("=")
-    if not found:
-        raise QueryError(f"'{text}' is not of the form {form}.")
-    return name, value
-
-
-@app.command()
-def sources(store: Store = None, form: Form = "table") -> None:
-    """List what a store holds: source, release, licence, rows.
-
-    [dim]Example:[/]  kgreg sources --store my.lbug --format csv
-    """
-    from kgreg.store import open_store
-
-    with open_store(store) as opened:
-        found = opened.sources().to_pandas()
-        console.write_frame(found, form, f"In {opened.location}")
-
-
-@app.command()
-def query(
-    cypher: Annotated[
-        str | None, typer.Argument(help="A Cypher statement, or the name of a query; values as $name with --param.")
-    ] = None,
-    param: Annotated[
-        list[str] | None, typer.Option("--param", "-p", help="NAME=VALUE (VALUE as JSON, else text).")
-    ] = None,
-    form: Form = "table",
-    store: Store = None,
-    write: Annotated[bool, typer.Option("--write", help="Let the statement change the store.")] = False,
-    listed: Annotated[bool, typer.Option("--list", help="List the named queries.")] = False,
-) -> None:
-    """Ask the graph store, in Cypher or by the name of a query; read-only unless told otherwise.
-
-    [dim]Example:[/]  kgreg query 'MATCH (g:Gene {symbol: $s})-[:ANNOTATED_TO]->(t:Term) RETURN t.id, t.name' -p s=CD79A
-    """
-    from kgreg.store import named_query, open_store, query_names, run_named
-
-    if listed:
-        found = [named_query(name) for name in query_names()]
-        rows = [[q.name, ", ".join(q.parameters), ", ".join(q.columns), q.description] for q in found]
-        console.write_table(["query", "parameters", "columns", "what it returns"], rows, form)
-        return
-    if cypher is None:
-        raise QueryError("There is nothing to ask.", "Give a Cypher statement or a query's name; --list shows them.")
-    given = _parameters(param or [])
-    with open_store(store, read_only=not write) as opened:
-        named = cypher in query_names() or cypher.endswith(".cypher")
-        result = run_named(opened, cypher, **given) if named else opened.query(cypher, given)
-    rows = [list(row) for row in zip(*(column.to_pylist() for column in result.columns), strict=True)]
-    console.write_table(result.column_names, rows, form)
-    if form == "table":
-        console.err.print(f"[dim]{len(rows):,} rows[/]")
+    say("Report", finished.report)
 
 
 @app.command(name="compile")
@@ -293,7 +128,7 @@ def compile_(
 
         compiled = run_experiment(asked, output=folder, force=force, until="compile", progress=progress)
     console.show_compiled(compiled)
-    _say("Next", f"kgreg train {folder}")
+    say("Next", f"kgreg train {folder}")
 
 
 @app.command()
@@ -303,7 +138,7 @@ def train(folder: RunArgument, workers: Workers = None) -> None:
     [dim]Example:[/]  kgreg train runs/one
     """
     console.show_metrics(_continue(folder, "train", workers=workers))
-    _say("Next", f"kgreg explain {folder}")
+    say("Next", f"kgreg explain {folder}")
 
 
 @app.command()
@@ -367,24 +202,7 @@ def report(folder: RunArgument) -> None:
 
     [dim]Example:[/]  kgreg report runs/one
     """
-    _say("Report", _continue(folder, "report", again=["report"]).report)
-
-
-@app.command()
-def writeback(folder: RunArgument, store: Store = None) -> None:
-    """Write the scores of a run into the graph store, so that a report is also a query.
-
-    [dim]Example:[/]  kgreg writeback runs/one && kgreg query run_top -p run=run:0123456789ab -p output=all -p most=10
-    """
-    with console.progress_bar("starting") as progress:
-        from kgreg.runs import open_run, run_id, write_back
-        from kgreg.store import open_store
-
-        run = open_run(folder)
-        with open_store(store, read_only=False) as opened:
-            counts = write_back(run, opened, progress)
-    console.write_table(["nodes", "scores"], [[name, f"{n:,}"] for name, n in counts.items()], "table")
-    _say("Run", run_id(run))
+    say("Report", _continue(folder, "report", again=["report"]).report)
 
 
 # ---- shared ----------------------------------------------------------------------------------------------------------
@@ -419,24 +237,6 @@ class _resumable:  # noqa: N801 (a context manager, used like a function)
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         if kind is KeyboardInterrupt and (self.folder / "run.json").is_file():
             console.err.print(f"Stopped; finished fits are kept. Go on with: kgreg report {escape(str(self.folder))}")
-
-
-def _parameters(texts: list[str]) -> dict[str, Any]:
-    import json
-
-    values: dict[str, Any] = {}
-    for text in texts:
-        name, found, value = text.partition("=")
-        if not found:
-            raise QueryError(f"The parameter '{text}' is not of the form NAME=VALUE.", "For example: -p symbol=CD79A.")
-        values[name] = value
-        with suppress(ValueError):
-            values[name] = json.loads(value)
-    return values
-
-
-def _say(what: str, text: Path | str) -> None:
-    console.out.print(f"[bold]{what}[/] {escape(str(text))}", highlight=False, soft_wrap=True)
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import pytest
 import kgreg
 
 PACKAGE = Path(kgreg.__file__).parent
-ORDER = ["sources", "store", "blueprint", "nn", "data", "fit", "decode", "report", "runs"]
+ORDER = ["sources", "fetch", "store", "blueprint", "nn", "data", "fit", "decode", "report", "runs"]
 
 
 def imported(file: Path) -> set[str]:
@@ -35,7 +35,12 @@ def test_imports_point_left(package: str) -> None:
 
 @pytest.mark.parametrize(
     ("package", "never"),
-    [("sources", ["torch", "ladybug"]), ("store", ["torch"]), ("blueprint", ["torch"])],
+    [
+        ("sources", ["torch", "ladybug"]),
+        ("fetch", ["torch", "ladybug"]),
+        ("store", ["torch"]),
+        ("blueprint", ["torch"]),
+    ],
 )
 def test_light_packages_stay_light(package: str, never: list[str]) -> None:
     code = f"import sys, kgreg.{package}; print([name for name in {never!r} if name in sys.modules])"

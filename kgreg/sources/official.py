@@ -72,6 +72,6 @@ def taxon_of(species: str) -> int:
     """
     if species in TAXA:
         return TAXA[species]
-    if species.isdigit():
+    if species.isascii() and species.isdecimal():
         return int(species)
     raise SourceError(f"The species '{species}' is not known.", f"Choose one of: {', '.join(TAXA)}, or an NCBI taxon.")

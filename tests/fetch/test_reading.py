@@ -93,8 +93,7 @@ def test_relations_to_what_the_store_does_not_hold_are_left_out_and_told(
     load(store, [read_official_source("go", files={"ontology": folder / "go-basic.obo"})])
     counts = load(store, ["genes_human", read_official_source("tf_targets", files={"targets": folder / "targets.csv"})])
     assert counts["TARGETS"] == 2
-    fields = "UniProtKB P11912 CD79A involved_in {} PMID:1 IDA - P - - protein taxon:9606 20200101 UniProt - -".split()
-    gaf = "\t".join("" if field == "-" else field for field in fields)
+    gaf = "UniProtKB\tP11912\tCD79A\tinvolved_in\t{}\tPMID:1\tIDA\t\tP\t\t\tprotein\ttaxon:9606\t20200101\tUniProt\t\t"
     lines = ["!gaf-version: 2.2", gaf.format("GO:0000001"), gaf.format("GO:7777777")]
     (folder / "a.gaf").write_text("\n".join(lines) + "\n", encoding="utf-8")
     counts = load(store, [read_official_source("goa", files={"annotations": folder / "a.gaf"})])
