@@ -33,7 +33,7 @@ _COLUMNS = (
     "Organism ID Interactor B",
     "Score",
 )
-_KINDS = ("physical", "genetic")
+_KINDS = ("physical", "genetic", "all")
 _NONE = "-"
 
 
@@ -42,7 +42,7 @@ def read_official(
     *,
     species: str = "human",
     release: str | None = None,
-    kind: str | None = "physical",
+    kind: str = "physical",
     identifiers: IdentifierMap | None = None,
 ) -> SourceTables:
     """Return ``INTERACTS`` once for every pair of genes (``from`` < ``to``) and experimental system, with its genes.
@@ -53,7 +53,7 @@ def read_official(
     Parameters
     ----------
     kind
-        ``physical``, ``genetic``, or None for both.
+        ``physical``, ``genetic`` or ``all``.
     identifiers
         Used to find genes; for human, the bundled ones by default. Without any, the file's own names are taken.
 
@@ -64,7 +64,7 @@ def read_official(
     """
     if "interactions" not in files:
         raise SourceError("The file 'interactions' of BioGRID was not given.", "Give a file of the format TAB 3.")
-    if kind is not None and kind not in _KINDS:
+    if kind not in _KINDS:
         raise SourceError(f"BioGRID has no interactions of the kind '{kind}'.", f"Choose one of: {', '.join(_KINDS)}.")
     location = files["interactions"]
     symbols: dict[str, str] = {}
@@ -89,7 +89,7 @@ def read_official(
     version = re.search(r"-(\d+\.\d+\.\d+)", Path(name_of(location)).name)
     origin = Provenance(
         source=NAME,
-        title=f"BioGRID, {kind or 'all'} interactions of {species}",
+        title=f"BioGRID, {kind} interactions of {species}",
         release=version[1] if version else release or "unknown",
         date="unknown",
         url="https://downloads.thebiogrid.org",
@@ -109,7 +109,7 @@ def read_official(
 
 
 def _read(
-    location: Path | str, taxon: str, wanted: str | None, symbols: dict[str, str], dropped: Counter[str]
+    location: Path | str, taxon: str, wanted: str, symbols: dict[str, str], dropped: Counter[str]
 ) -> dict[tuple[str, str, str], float]:
     """Return (Entrez, Entrez, experimental system) -> largest score, or minus infinity; fill in ``symbols``."""
     rows: dict[tuple[str, str, str], float] = {}
@@ -117,7 +117,7 @@ def _read(
         one, other, symbol, symbol_of_other, system, kind, taxon_of_one, taxon_of_other, score = values
         if taxon_of_one != taxon or taxon_of_other != taxon:
             dropped["interactions with or within other species"] += 1
-        elif wanted is not None and kind != wanted:
+        elif wanted not in ("all", kind):
             dropped[f"interactions that are not {wanted}"] += 1
         elif _NONE in (one, other):
             dropped["interactors without an Entrez number"] += 1

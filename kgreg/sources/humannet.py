@@ -24,7 +24,7 @@ def read_official(
     *,
     species: str = "human",
     release: str | None = None,
-    min_score: float | None = None,
+    min_score: float = 0.0,
     identifiers: IdentifierMap | None = None,
 ) -> SourceTables:
     """Return ``INTERACTS`` once for every pair of genes (``from`` < ``to``), with its genes.
@@ -36,7 +36,7 @@ def read_official(
     Parameters
     ----------
     min_score
-        Least score; all links by default.
+        Least score. Below 0, a link is less likely than chance; HumanNet gives none such.
     identifiers
         Used to find genes; the bundled ones by default.
 
@@ -50,7 +50,9 @@ def read_official(
     if "links" not in files:
         raise SourceError("The file 'links' of HumanNet was not given.", "Give a file such as HumanNet-FN.tsv.")
     location = files["links"]
-    best, dropped = _read(location, -math.inf if min_score is None else min_score)
+    if not isinstance(min_score, int | float):
+        raise SourceError(f"The least score '{min_score}' is not a number.", "For example: 2.5.")
+    best, dropped = _read(location, min_score)
     found = find_genes(
         dict.fromkeys(name for pair in best for name in pair),
         species=species,
@@ -118,5 +120,5 @@ def _read(location: Path | str, least: float) -> tuple[dict[tuple[str, str], flo
 OFFICIAL = Official(
     files=(OfficialFile("links", "HumanNet-FN.tsv"),),
     read=read_official,
-    options={"min_score": None, "identifiers": None},
+    options={"min_score": 0.0, "identifiers": None},
 )

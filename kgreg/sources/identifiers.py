@@ -353,7 +353,14 @@ OFFICIAL = Official(
             required=False,
         ),
         OfficialFile(
-            "gene_info", "gene_info.gz", {"*": "https://ftp.ncbi.nlm.nih.gov/gene/DATA/gene_info.gz"}, required=False
+            "gene_info",
+            "gene_info.gz",
+            {
+                "human": "https://ftp.ncbi.nlm.nih.gov/gene/DATA/GENE_INFO/Mammalia/Homo_sapiens.gene_info.gz",
+                "mouse": "https://ftp.ncbi.nlm.nih.gov/gene/DATA/GENE_INFO/Mammalia/Mus_musculus.gene_info.gz",
+                "yeast": "https://ftp.ncbi.nlm.nih.gov/gene/DATA/GENE_INFO/Fungi/Saccharomyces_cerevisiae.gene_info.gz",
+            },
+            required=False,
         ),
         OfficialFile(
             "uniprot",

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 NAME = "string"
 
+_EXAMPLE = 'For example: {"experimental": 400}.'
+
 # STRING files yeast under the species, not under the strain whose genome is the reference.
 _TAXA = {559292: 4932}
 
@@ -75,6 +77,8 @@ def read_official(
     if "links" not in files:
         raise SourceError("The file 'links' of STRING was not given.", "Give protein.links, .detailed or .full.")
     taxon = taxon_of(species)
+    if channels is not None and not isinstance(channels, Mapping):
+        raise SourceError(f"The channels '{channels}' are not pairs of a channel and its least score.", _EXAMPLE)
     links = read_links(files["links"], _TAXA.get(taxon, taxon), min_score, channels or {})
     dropped = dict(links.dropped)
     names = _read_names(files["info"], links) if "info" in files else {}

@@ -65,12 +65,13 @@ def read_links(location: Path | str, taxon: int, min_score: int, channels: Mappi
     ------
     SourceError
         If the file is malformed (file and line), has no row of the taxon, or lacks a column of ``channels``; if a
-        score asked for is not from 0 to 1000.
+        score asked for is not a whole number from 0 to 1000.
     """
     for name, least in {"min_score": min_score, **channels}.items():
-        if not 0 <= least <= MAX_SCORE:
+        # A number between 0 and 1 would let everything pass, which nobody who writes 0.7 means.
+        if least not in range(MAX_SCORE + 1):
             raise SourceError(
-                f"The least score of '{name}' is {least}; scores go from 0 to {MAX_SCORE}.",
+                f"The least score of '{name}' is {least}; scores are whole numbers from 0 to {MAX_SCORE}.",
                 "700 is called high confidence, 400 medium, 900 highest.",
             )
     header = _header(location)

@@ -36,7 +36,7 @@ def read_official(
     *,
     species: str = "human",
     release: str | None = None,
-    confidences: Sequence[str] | None = None,
+    confidences: str | Sequence[str] | None = None,
     identifiers: IdentifierMap | None = None,
 ) -> SourceTables:
     """Return ``TARGETS`` from factors to targets, and the ``Gene`` nodes of both.
@@ -50,7 +50,7 @@ def read_official(
     Parameters
     ----------
     confidences
-        Levels to keep, such as ``["A", "B", "C"]``; all by default.
+        Levels to keep, such as ``["A", "B", "C"]`` or ``"A,B,C"``; all by default.
     identifiers
         Used to find genes; for human, the bundled ones by default.
 
@@ -61,7 +61,8 @@ def read_official(
     """
     if "targets" not in files:
         raise SourceError("The file 'targets' was not given.", "Give a table of factors and targets.")
-    rows, dropped = _read(files["targets"], confidences)
+    levels = confidences.split(",") if isinstance(confidences, str) else confidences
+    rows, dropped = _read(files["targets"], levels)
     found = find_genes(
         dict.fromkeys(name for factor, target, *_ in rows for name in (factor, target)),
         species=species,

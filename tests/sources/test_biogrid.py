@@ -68,7 +68,7 @@ def test_genetic_interactions_on_request(tmp_path: Path) -> None:
     given = written(tmp_path, HEADER + "\n".join(ROWS))
     systems = biogrid.read_official(given, kind="genetic").relations["INTERACTS"]["evidence"].to_pylist()
     assert systems == ["Synthetic Lethality"]
-    assert biogrid.read_official(given, kind=None).relations["INTERACTS"].num_rows == 3
+    assert biogrid.read_official(given, kind="all").relations["INTERACTS"].num_rows == 3
     with pytest.raises(SourceError, match="kind 'social'"):
         biogrid.read_official(given, kind="social")
 

@@ -45,6 +45,11 @@ def test_faults_are_named_with_their_line(tmp_path: Path, text: str, message: st
         humannet.read_official(written(tmp_path, text))
 
 
+def test_the_least_score_is_a_number(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="'high' is not a number"):
+        humannet.read_official(written(tmp_path, "672\t7157\t1\n"), min_score="high")  # type: ignore[arg-type]
+
+
 def test_it_is_about_human(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="human genes only"):
         humannet.read_official(written(tmp_path, "672\t7157\t1\n"), species="mouse")

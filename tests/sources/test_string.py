@@ -119,8 +119,13 @@ def test_a_fault_far_into_the_file_is_named_with_its_line(tmp_path: Path) -> Non
 
 def test_what_is_asked_for_must_make_sense(tmp_path: Path) -> None:
     file = links(tmp_path, "9606.A 9606.B 1 900\n")
-    with pytest.raises(SourceError, match=r"least score of 'min_score' is 0\.7|from 0 to 1000"):
-        string.read_official(file, min_score=1700)
+    for least in (1700, -1, 0.7, "high", None):
+        with pytest.raises(SourceError, match=f"least score of 'min_score' is {least}; scores are whole numbers"):
+            string.read_official(file, min_score=least)  # type: ignore[arg-type]
+    with pytest.raises(SourceError, match=r"least score of 'experimental' is 0\.5"):
+        string.read_official(file, channels={"experimental": 0.5})  # type: ignore[dict-item]
+    with pytest.raises(SourceError, match="The channels 'experimental' are not pairs"):
+        string.read_official(file, channels="experimental")  # type: ignore[arg-type]
     with pytest.raises(SourceError, match="no channel magic") as caught:
         string.read_official(file, channels={"magic": 100})
     assert "experimental" in caught.value.hint

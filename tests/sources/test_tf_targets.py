@@ -46,6 +46,7 @@ def test_dorothea_keeps_the_larger_weight_and_counts_the_contradiction(tmp_path:
     assert dropped == {"pairs given again with the opposite sign": 1}
     found, dropped = rows(tmp_path, DOROTHEA, confidences=["A", "E"])
     assert found[("TP53", "MYC")] == (-1, -0.5, "E")
+    assert rows(tmp_path, DOROTHEA, confidences="A,E")[0] == found
     assert dropped == {"regulations of other levels of confidence": 1}
 
 
