@@ -83,14 +83,27 @@ def sliced() -> dict[str, SourceTables]:
 
 
 def networks() -> SourceTables:
-    """Return one interaction of proteins, with channels that are not known, and one regulation, both made up."""
+    """Return interactions of two proteins with all others, channels not known, and one regulation; all made up."""
+    proteins = sorted(set(sliced()["genes_human"].nodes["Protein"]["id"].to_pylist()))
+    pairs = [(hub, other) for hub in (CD79A[1], TP53[1]) for other in proteins if other != hub]
+    n = len(pairs)
     channels = ("neighborhood", "fusion", "cooccurrence", "coexpression", "experimental", "database", "textmining")
-    made_up = {"source": pa.array(["networks"])}
-    interaction = {"from": pa.array([CD79A[1]]), "to": pa.array([TP53[1]]), "score": pa.array([700], pa.int16())}
-    interaction |= {channel: pa.array([None], pa.int16()) for channel in channels}
-    regulation = {"from": pa.array([TP53[0]]), "to": pa.array([CD79A[0]]), "sign": pa.array([-1])}
-    regulation |= {"weight": pa.array([None], pa.float64()), "confidence": pa.array(["A"])}
-    relations = {"INTERACTS_WITH": pa.table(interaction | made_up), "TARGETS": pa.table(regulation | made_up)}
+    interactions = {
+        "from": [hub for hub, _ in pairs],
+        "to": [other for _, other in pairs],
+        "score": pa.array([600 + i % 300 for i in range(n)], pa.int16()),
+        **{channel: pa.nulls(n, pa.int16()) for channel in channels},
+        "source": ["networks"] * n,
+    }
+    regulation = {
+        "from": [TP53[0]],
+        "to": [CD79A[0]],
+        "sign": [-1],
+        "weight": pa.nulls(1, pa.float64()),
+        "confidence": ["A"],
+        "source": ["networks"],
+    }
+    relations = {"INTERACTS_WITH": pa.table(interactions), "TARGETS": pa.table(regulation)}
     origin = Provenance("networks", "Made up", "1", "2026-01-01", "https://example.org", "CC0")
     return SourceTables({}, relations, origin)
 
