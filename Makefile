@@ -40,6 +40,7 @@ test: lint ## Check style and types, then run all tests.
 
 benchmark: $(VENV)/.dev ## Measure what the documentation claims.
 	$(BIN)/python benchmarks/visible_network.py
+	$(BIN)/python benchmarks/knowledge_store.py
 
 wheel: $(VENV)/.dev ## Build the wheel into dist/.
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

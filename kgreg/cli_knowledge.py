@@ -77,10 +77,10 @@ def load(
     """
     changed: list[Any] = []
     with console.progress_bar("starting") as progress:
-        from kgreg.store import default_store_path
+        from kgreg.store import default_location
         from kgreg.store import load as load_store
 
-        path = store or default_store_path()
+        path = store or default_location()
         asked: list[Any] = list(names) if names else []
         if fetched or from_dir is not None or file:
             asked = _read_official(asked, species, release, from_dir, file or [], option or [], progress)
@@ -102,10 +102,16 @@ def _read_official(
     options: list[str],
     progress: Any,
 ) -> list[Any]:
-    from kgreg.fetch import read_official_source
+    from kgreg.fetch import plain_options, read_official_source
 
     if not names or (files and len(names) > 1):
         raise SourceError("Name the source whose files these are.", "For example: kgreg load go --file ontology=go.obo")
+    given = read_parameters(options)
+    for name in names:
+        unknown = [key for key in given if key not in plain_options(name)]
+        if unknown:
+            takes = ", ".join(f"{key}={value}" for key, value in plain_options(name).items())
+            raise SourceError(f"The source '{name}' has no option {', '.join(unknown)}.", f"It takes: {takes or '-'}.")
     located = dict(_pair(text, "--file ROLE=PATH") for text in files) or None
     return [
         read_official_source(
@@ -114,7 +120,7 @@ def _read_official(
             species=species,
             release=release,
             from_dir=from_dir,
-            options=read_parameters(options),
+            options=given,
             progress=progress,
         )
         for name in names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from kgreg.sources import SourceTables
 from kgreg.sources.official import Files, Official
 
 # Options that hold objects of Python and cannot be written on a command line.
-_OBJECTS = ("identifiers", "genes_of", "channels")
+_OBJECTS = ("identifiers", "other_identifiers", "genes_of", "channels")
 
 
 def read_official_source(
@@ -54,6 +55,7 @@ def read_official_source(
             f"The source '{name}' has no option {', '.join(unknown)}.",
             f"It takes: {', '.join(official.options) or '-'}.",
         )
+    hashes: dict[str, str] = {}
     if files is None:
         progress(f"looking for the files of {name}", 0.0)
         if from_dir is not None:
@@ -61,11 +63,14 @@ def read_official_source(
         else:
             found = cached_files(name, species=species, release=release, cache=cache)
         files = {one.role: one.path for one in found}
+        hashes = {one.role: one.sha256 for one in found}
         release = release or next((one.release for one in found if one.release not in ("", "unknown")), None)
     _check_roles(name, official, files)
     progress(f"reading {name}", 0.1)
     tables = official.read(files, species=species, release=release, **given)
     progress(f"reading {name}", 1.0)
+    if hashes:
+        return replace(tables, provenance=replace(tables.provenance, tables=hashes))
     return tables
 
 

@@ -13,7 +13,7 @@ from kgreg.decode import Explanation
 from kgreg.experiment import Experiment
 from kgreg.fit import TrainSettings
 from kgreg.progress import Progress, no_progress
-from kgreg.store import default_store_path, load, open_store
+from kgreg.store import default_location, is_server, load, open_store
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -86,8 +86,8 @@ def compile_experiment(
     knowledge = experiment.knowledge
     location: Any = knowledge.store
     if location is None:
-        location = default_store_path()
-        if not location.exists():
+        location = default_location()
+        if not is_server(location) and not Path(location).exists():
             load(location, progress=lambda text, share: progress(text, 0.8 * share))
     with open_store(location) as store:
         progress("matching gene symbols", 0.85)

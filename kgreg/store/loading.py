@@ -83,7 +83,7 @@ def load(
     asked = list(SOURCES) if sources is None else list(sources)
     given = {one.provenance.source: one for one in asked if isinstance(one, SourceTables)}
     named = [one for one in asked if isinstance(one, str)]
-    _with_requirements(named)  # an unknown name is refused before anything is made
+    with_requirements(named)  # an unknown name is refused before anything is made
     with _readable_errors(target), ExitStack() as stack:
         target.parent.mkdir(parents=True, exist_ok=True)
         stack.enter_context(write_lock(target))
@@ -91,7 +91,7 @@ def load(
         present = _settle(target, force)
         needed = [name for one in given if one in SOURCES for name in SOURCES[one].requires]
         kept = [name for name in present if name in SOURCES] if force else []
-        wanted = [name for name in _with_requirements([*named, *needed, *kept]) if name not in given]
+        wanted = [name for name in with_requirements([*named, *needed, *kept]) if name not in given]
         if force:
             present = {}
         release = {name: find_source(name).provenance().release for name in wanted}
@@ -267,7 +267,7 @@ def _settle(target: Path, force: bool) -> dict[str, str]:
         return {}
 
 
-def _with_requirements(names: Iterable[str]) -> list[str]:
+def with_requirements(names: Iterable[str]) -> list[str]:
     """Return the sources and those they refer to, in the order of loading."""
     needed: set[str] = set()
     waiting = list(names)

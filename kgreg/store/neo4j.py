@@ -17,7 +17,7 @@ import pyarrow as pa
 from kgreg.errors import QueryError, StoreError
 from kgreg.store.neo4j_connection import database_name, in_words, open_driver, read_only_refusal
 from kgreg.store.neo4j_schema import STATE_LABELS, graph_schema, quoted
-from kgreg.store.queries import _OPAQUE, check_statement
+from kgreg.store.queries import OPAQUE, check_statement
 
 #: Version of the graph on a server; raise it when one loaded before can no longer be read.
 SCHEMA_VERSION = 1
@@ -43,7 +43,7 @@ def writes(cypher: str) -> bool:
     A belt beside the server's own check, for servers that do not hold to the access mode. An escaped character
     outside quotes could hide a keyword, and counts as writing.
     """
-    bare = _OPAQUE.sub(" ", cypher)
+    bare = OPAQUE.sub(" ", cypher)
     if "\\" in bare or _WRITES.search(bare):
         return True
     return any(not _READING.fullmatch(name) for name in _PROCEDURE.findall(bare))

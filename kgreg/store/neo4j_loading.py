@@ -22,7 +22,7 @@ from kgreg.errors import QueryError, SourceError, StoreError
 from kgreg.progress import Progress, no_progress
 from kgreg.sources import SOURCES, SourceTables, find_source, read_source
 from kgreg.store.changes import HIERARCHICAL, Changes, compare_nodes, compare_relations
-from kgreg.store.loading import OnChanges, _with_requirements, log_changes
+from kgreg.store.loading import OnChanges, log_changes, with_requirements
 from kgreg.store.neo4j import SCHEMA_VERSION, Neo4jStore
 from kgreg.store.neo4j_connection import database_name, in_words, open_driver
 from kgreg.store.neo4j_schema import STATE_LABELS, ends_of, graph_schema, quoted, server_statements
@@ -58,7 +58,7 @@ def load_server(
     asked = list(SOURCES) if sources is None else list(sources)
     given = {one.provenance.source: one for one in asked if isinstance(one, SourceTables)}
     named = [one for one in asked if isinstance(one, str)]
-    _with_requirements(named)  # an unknown name is refused before anything is made
+    with_requirements(named)  # an unknown name is refused before anything is made
     driver, address = open_driver(uri)
     try:
         with in_words(address):
@@ -81,7 +81,7 @@ def _load(
     stopped = server.stopped()
     needed = [name for one in given if one in SOURCES for name in SOURCES[one].requires]
     again = [name for name in {*stopped, *(present if force else ())} if name in SOURCES]
-    wanted = [name for name in _with_requirements([*named, *needed, *again]) if name not in given]
+    wanted = [name for name in with_requirements([*named, *needed, *again]) if name not in given]
     release = {name: find_source(name).provenance().release for name in wanted}
     release |= {name: tables.provenance.release for name, tables in given.items()}
     lost = sorted(stopped - release.keys())

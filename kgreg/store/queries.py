@@ -20,7 +20,7 @@ from kgreg.resources import resource_dir
 from kgreg.store.protocol import GraphStore
 
 # Text in quotes (with backslash escapes), names in backticks, and both kinds of comments.
-_OPAQUE = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`[^`]*`|//[^\n]*|/\*.*?\*/", re.DOTALL)
+OPAQUE = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`[^`]*`|//[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def check_statement(cypher: str, parameters: Mapping[str, Any]) -> None:
     QueryError
         With what is missing or too much.
     """
-    bare = _OPAQUE.sub(" ", cypher)
+    bare = OPAQUE.sub(" ", cypher)
     if not bare.strip(" \t\r\n;"):
         raise QueryError("The query is empty.", "Write a Cypher statement, such as MATCH (g:Gene) RETURN count(g).")
     if ";" in bare.rstrip(" \t\r\n;"):

@@ -87,7 +87,7 @@ def test_a_query_that_is_wrong_is_told_in_words(knowledge_store_path: Path, cyph
 def test_load_says_what_it_loaded(tmp_path: Path) -> None:
     said = kgreg("load", "reactome", "--store", tmp_path / "small.lbug")
     assert "2,751" in said.stdout
-    assert "ANNOTATED_TO" in said.stdout
+    assert "PARTICIPATES_IN" in said.stdout
     assert "'gwas'" in kgreg("load", "gwas", "--store", tmp_path / "small.lbug", check=1).stderr
 
 

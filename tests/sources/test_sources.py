@@ -22,7 +22,7 @@ def schema() -> dict[str, list[str]]:
     """Table of the schema file -> its columns, with from and to for relations."""
     text = (resource_dir("graphs") / "schema.ladybug.cypher").read_text(encoding="utf-8")
     found = {}
-    for kind, name, body in re.findall(r"CREATE (NODE|REL) TABLE (\w+)\((.*)\);", text):
+    for kind, name, body in re.findall(r"CREATE (NODE|REL) TABLE (?:IF NOT EXISTS )?(\w+)\((.*)\);", text):
         columns = [part.split()[0] for part in re.sub(r"PRIMARY KEY \(\w+\)", "", body).split(",") if part.strip()]
         found[name] = columns if kind == "NODE" else ["from", "to", *columns[1:]]
     return found

@@ -37,7 +37,7 @@ def store(knowledge_store_path: Path) -> Iterator[GraphStore]:
 def test_every_query_has_an_example_here() -> None:
     # Those about runs need one (tests/runs/test_writeback.py), those about networks more than is bundled
     # (tests/fetch/test_reading.py).
-    elsewhere = {"gene_neighbourhood", "protein_interactions", "tf_motif_targets", "tf_targets"}
+    elsewhere = {"gene_neighbourhood", "signalling_network", "protein_interactions", "tf_motif_targets", "tf_targets"}
     assert {n for n in query_names() if not n.startswith("run")} - elsewhere == set(EXAMPLES)
 
 

@@ -82,17 +82,7 @@ def only(store: GraphStore, cypher: str, **parameters: Any) -> Any:
     return value
 
 
-# Ladybug finds only some of the pairs (in the whole snapshot 28 of the 496 of R-HSA-983695) when one path goes
-# up to a pathway and down again; written as two MATCH clauses it finds all.
-WRONG_IN_LADYBUG = ["pathway_comembership"]
-
-
-def named_queries() -> list[Any]:
-    wrong = pytest.mark.xfail(reason="Ladybug loses rows of a path up and down again")
-    return [pytest.param(name, marks=[wrong] * (name in WRONG_IN_LADYBUG)) for name in query_names()]
-
-
-@pytest.mark.parametrize("name", named_queries())
+@pytest.mark.parametrize("name", query_names())
 def test_named_queries_give_the_same_table(stores: Mapping[str, GraphStore], name: str) -> None:
     parameters = {parameter: VALUES[parameter] for parameter in named_query(name).parameters}
     embedded, server = (run_named(one, name, **parameters) for one in stores.values())
