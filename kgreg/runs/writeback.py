@@ -91,7 +91,7 @@ def _labels(store: GraphStore, nodes: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for label in ("Gene", "Term", "Pathway"):
         rows = store.query(f"UNWIND $nodes AS i MATCH (n:{label}) WHERE n.id = i RETURN n.id AS id", {"nodes": nodes})
-        found |= dict.fromkeys(rows["id"].to_pylist(), label)
+        found |= dict.fromkeys((row["id"] for row in rows.to_pylist()), label)
     return found
 
 
