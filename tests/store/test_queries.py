@@ -17,6 +17,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "gene_symbols": {},
     "pathway_comembership": {"pathways": ["R-HSA-983695"]},
     "gene_terms": {"symbol": "CD79A"},
+    "go_below": {"root": "GO:0050853"},
     "go_annotations": {"namespace": "biological_process", "evidence_excluded": ["ND"]},
     "go_hierarchy": {"namespace": "biological_process", "relations": ["is_a", "part_of"]},
     "go_terms": {"namespace": "biological_process"},
@@ -164,3 +165,20 @@ def test_queries_keep_to_the_shared_subset() -> None:
         text = (resource_dir("graphs") / f"{name}.cypher").read_text(encoding="utf-8")
         for word in ("label(", "labels(", "type(", "substring(", "SHORTEST", "..", "]["):
             assert word not in text, f"{name} uses {word}"
+
+
+@pytest.mark.parametrize("root", ["GO:0001906", "GO:0002376"])
+def test_what_lies_below_a_term_is_what_the_hierarchy_says(store: GraphStore, root: str) -> None:
+    links = run_named(store, "go_hierarchy", namespace="biological_process", relations=["is_a", "part_of"]).to_pylist()
+    children: dict[str, list[str]] = {}
+    for link in links:
+        children.setdefault(link["parent"], []).append(link["child"])
+    below, waiting = {root}, [root]
+    while waiting:
+        for child in children.get(waiting.pop(), []):
+            if child not in below:
+                below.add(child)
+                waiting.append(child)
+    found = run_named(store, "go_below", root=root)["id"].to_pylist()
+    assert len(found) == len(set(found))
+    assert set(found) == below

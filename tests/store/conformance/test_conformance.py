@@ -27,6 +27,7 @@ VALUES: dict[str, Any] = {
     "output": "all",
     "pathways": ["R-HSA-1266695", "R-HSA-1257604"],
     "relations": ["is_a", "part_of"],
+    "root": "GO:0042113",
     "run": "r1",
     "symbol": "CD79A",
     "term": "GO:0042113",
