@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -150,6 +153,39 @@ def test_a_load_that_was_stopped_goes_on(
     assert contents(server) == resumed
     with open_store(server.uri) as store:
         assert store.sources()["release"].to_pylist() == [release]
+
+
+KILLED = """
+import os, signal, sys
+from kgreg.store import load, neo4j_loading
+from tests.store.conformance.test_server_loading import CHAIN, ontology
+
+neo4j_loading._BATCH = 2
+write, made = int(sys.argv[2]), iter(range(10**6))
+original = neo4j_loading._Server._marked
+
+def dying(self, *arguments, **parameters):
+    if next(made) == write:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(self, *arguments, **parameters)
+
+neo4j_loading._Server._marked = dying
+load(sys.argv[1], [ontology("2", ["T1", "T3", "T5", "T6"])])
+"""
+
+
+@pytest.mark.parametrize("write", [0, 2, 4])
+def test_a_load_that_was_killed_is_refused_and_goes_on(server: BoltServer, write: int) -> None:
+    load(server.uri, ["go"])
+    done = subprocess.run([sys.executable, "-c", KILLED, server.uri, str(write)], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    with pytest.raises(StoreError, match="load of go was stopped"):
+        open_store(server.uri)
+    load(server.uri, [ontology("2", ["T1", "T3", "T5", "T6"])])
+    resumed = contents(server)
+    server.empty()
+    load(server.uri, [ontology("2", ["T1", "T3", "T5", "T6"])])
+    assert contents(server) == resumed
 
 
 def test_a_load_that_another_takes_over_ends(server: BoltServer) -> None:
