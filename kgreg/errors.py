@@ -5,6 +5,8 @@ Every error says what is wrong (naming the file, line, column or id) and, in ``h
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class KgregError(Exception):
     """Base of every error that kgreg raises on purpose.
@@ -56,3 +58,10 @@ class OutputError(KgregError):
 
 class FitError(KgregError):
     """Training failed, or a trained model does not fit its blueprint."""
+
+
+def some(values: Iterable[object], most: int = 5) -> str:
+    """Name the first few of many, each once, for a message."""
+    distinct = list(dict.fromkeys(str(value) for value in values))
+    rest = len(distinct) - most
+    return ", ".join(distinct[:most]) + (f" and {rest:,} more" if rest > 0 else "")

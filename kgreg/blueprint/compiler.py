@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from kgreg.blueprint.hierarchy import Hierarchy
-from kgreg.blueprint.model import DROPPED_COLUMNS, Blueprint, _some
-from kgreg.errors import BlueprintError
+from kgreg.blueprint.model import DROPPED_COLUMNS, Blueprint
+from kgreg.errors import BlueprintError, some
 from kgreg.store.protocol import GraphStore
 from kgreg.store.queries import NamedQuery, find_query, run_named
 
@@ -183,7 +183,7 @@ def compile_hierarchy(
     """
     if features["gene"].duplicated().any():
         twice = features.loc[features["gene"].duplicated(), "gene"]
-        raise BlueprintError(f"Several features are the same gene: {_some(twice)}.", "Keep one feature a gene.")
+        raise BlueprintError(f"Several features are the same gene: {some(twice)}.", "Keep one feature a gene.")
     names = dict(labels or {})
     used = pd.unique(
         pd.concat([hierarchy["child"], hierarchy["parent"], annotations["term"]], ignore_index=True).astype(str)
@@ -300,7 +300,7 @@ def recompile(blueprint: Blueprint, features: Sequence[str] | None = None, **opt
     if features is not None:
         unknown = sorted(set(features) - set(table["feature"]))
         if unknown:
-            raise BlueprintError(f"Not inputs of the blueprint: {_some(unknown)}.", "Name features of the data.")
+            raise BlueprintError(f"Not inputs of the blueprint: {some(unknown)}.", "Name features of the data.")
         left_out = table[~table["feature"].isin(features)]
         table = table.set_index("feature", drop=False).loc[list(features)].reset_index(drop=True)
     result = compile_hierarchy(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kgreg.errors import BlueprintError
+from kgreg.errors import BlueprintError, some
 
 NODE_COLUMNS = ("id", "kind", "label", "level", "width", "source")
 EDGE_COLUMNS = ("source", "target", "relation", "weight", "sign", "trainable")
@@ -72,16 +72,16 @@ class Blueprint:
     def _validate(self) -> None:
         ids = pd.Index(self.nodes["id"])
         if not ids.is_unique:
-            raise BlueprintError(f"Nodes appear twice: {_some(ids[ids.duplicated()])}.", "Give every node one row.")
+            raise BlueprintError(f"Nodes appear twice: {some(ids[ids.duplicated()])}.", "Give every node one row.")
         for table, column in (("edges", "source"), ("edges", "target"), ("inputs", "node"), ("outputs", "node")):
             values = pd.Index(getattr(self, table)[column])
             unknown = values[~values.isin(ids)]
             if len(unknown):
-                raise BlueprintError(f"The table '{table}' names unknown nodes: {_some(unknown)}.")
+                raise BlueprintError(f"The table '{table}' names unknown nodes: {some(unknown)}.")
         if self.edges.duplicated(["source", "target"]).any():
             twice = self.edges[self.edges.duplicated(["source", "target"])]
             pairs = (twice["source"] + " -> " + twice["target"]).tolist()
-            raise BlueprintError(f"Edges appear twice: {_some(pairs)}.", "Give every pair of nodes one edge.")
+            raise BlueprintError(f"Edges appear twice: {some(pairs)}.", "Give every pair of nodes one edge.")
         if self.inputs.duplicated(["feature", "modality"]).any():
             raise BlueprintError("A feature of one modality feeds two inputs.", "List every input feature once.")
         if not self.nodes["level"].is_monotonic_increasing:
@@ -91,7 +91,7 @@ class Blueprint:
         if not rising.all():
             wrong = self.edges.loc[~rising]
             pairs = (wrong["source"] + " -> " + wrong["target"]).tolist()
-            raise BlueprintError(f"Edges do not rise from a lower to a higher level: {_some(pairs)}.")
+            raise BlueprintError(f"Edges do not rise from a lower to a higher level: {some(pairs)}.")
 
     # ---- reading -------------------------------------------------------------------------------------------------
 
@@ -223,10 +223,3 @@ class Blueprint:
         graph.add_nodes_from((row["id"], row) for row in self.nodes.to_dict("records"))
         graph.add_edges_from((row["source"], row["target"], row) for row in self.edges.to_dict("records"))
         return graph
-
-
-def _some(values: Any, most: int = 5) -> str:
-    """Name the first few of many."""
-    distinct = list(dict.fromkeys(str(value) for value in values))
-    rest = len(distinct) - most
-    return ", ".join(distinct[:most]) + (f" and {rest} more" if rest > 0 else "")

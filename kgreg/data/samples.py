@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from kgreg.errors import DataError
+from kgreg.errors import DataError, some
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -75,7 +75,7 @@ class Samples:
         missing = [feature for feature in features if feature not in position]
         if missing:
             raise DataError(
-                f"{self.origin} lacks {len(missing)} of {len(features)} features: {_list(missing)}.",
+                f"{self.origin} lacks {len(missing)} of {len(features)} features: {some(missing, 10)}.",
                 "Give the data that the blueprint was compiled for.",
             )
         picked = self.x[:, [position[feature] for feature in features]]
@@ -165,7 +165,7 @@ def usable_features(samples: Samples, features: list[str], constant: ConstantGen
     if flat and constant == "error":
         raise DataError(
             f"{len(flat)} genes have the same value in all {len(samples)} samples of {samples.origin} "
-            f"(layer {samples.layer}): {_list(flat)}.",
+            f"(layer {samples.layer}): {some(flat, 10)}.",
             'Remove them, or set constant_genes = "drop" to leave them out (they are then listed in the report).',
         )
     gone = set(flat)
@@ -211,7 +211,7 @@ def _refuse_duplicates(features: list[str], origin: str) -> None:
     if not index.is_unique:
         twice = index[index.duplicated()].unique().tolist()
         raise DataError(
-            f"{origin} names {len(twice)} genes more than once: {_list(twice)}.",
+            f"{origin} names {len(twice)} genes more than once: {some(twice, 10)}.",
             "Sum or drop the repeated columns; `adata.var_names_make_unique()` only hides them from the graph.",
         )
 
@@ -230,7 +230,7 @@ def _refuse_not_finite(
     names = [features[i] for i in np.unique(columns)]
     raise DataError(
         f"{int(bad.sum())} values of {origin} (layer {layer}) are NaN or infinite, in {len(names)} genes: "
-        f"{_list(names)}.",
+        f"{some(names, 10)}.",
         "Impute them on the training part only, or remove the genes or samples.",
     )
 
@@ -279,8 +279,3 @@ def _target(values: pd.Series[Any], task: Task, label: str, origin: str) -> tupl
     if not np.isfinite(target).all():
         raise DataError(f"The column '{label}' of {origin} holds infinite values.", "Remove those samples.")
     return target, []
-
-
-def _list(names: list[str], most: int = 10) -> str:
-    rest = len(names) - most
-    return ", ".join(map(str, names[:most])) + (f" and {rest} more" if rest > 0 else "")

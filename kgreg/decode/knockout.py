@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -48,13 +47,14 @@ def knock_out(
     """
     changed = x.copy()
     changed[:, list(genes)] = silent
-    before, after = _activations(model, x), _activations(model, changed)
+    predicted, before = _respond(model, x)
+    predicted_after, after = _respond(model, changed)
     spread = before.std(axis=1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
         moved = np.where(spread > 0, (after - before) / spread, 0.0)
     widths = model.network.term_widths
     squares = np.add.reduceat(moved**2, np.cumsum(widths) - widths, axis=0) / widths[:, None]
-    return KnockoutEffect(model.predict(changed) - model.predict(x), np.sqrt(squares).astype(np.float32))
+    return KnockoutEffect(predicted_after - predicted, np.sqrt(squares).astype(np.float32))
 
 
 def knockout_table(
@@ -153,8 +153,6 @@ def _positions(result: CrossValidation, genes: Sequence[str]) -> list[int]:
     return [place[gene] for gene in genes]
 
 
-def _activations(model: FittedModel, x: NDArray[np.float32]) -> NDArray[np.float64]:
-    with torch.inference_mode():
-        hidden = model.network(torch.from_numpy(model.scaler.transform(x))).hidden
-    activations: NDArray[np.float64] = torch.cat(hidden).numpy().astype(np.float64)
-    return activations
+def _respond(model: FittedModel, x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    predicted, activations = model.respond(x)
+    return predicted, activations.astype(np.float64)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from kgreg.disk import flush
 from kgreg.errors import OutputError, SourceError
 from kgreg.fetch.record import Fetched, record_path, sha256_of, write_record
 from kgreg.fetch.web import http_date
@@ -86,12 +87,12 @@ def keep(
         last_modified=last_modified,
         fetched=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    _flush(part)
+    flush(part)
     # A crash in between leaves a file without record, which is fetched again; never a record of another file.
     record_path(target).unlink(missing_ok=True)
     os.replace(part, target)
     write_record(fetched)
-    _flush(target.parent)
+    flush(target.parent)
     return fetched
 
 
@@ -147,14 +148,3 @@ def _release_of(head: bytes) -> str:
 def _day_of(last_modified: str) -> str:
     time = http_date(last_modified)
     return time.date().isoformat() if time else ""
-
-
-def _flush(path: Path) -> None:
-    """Put a file or the entries of a folder on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:  # some network file systems cannot flush folders
-        log.debug("%s cannot be flushed: %s", path, error)
-    finally:
-        os.close(descriptor)

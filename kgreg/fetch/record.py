@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from kgreg.disk import replace_text
 from kgreg.errors import SourceError
 
 _BLOCK = 2**20
@@ -61,13 +61,7 @@ def write_record(fetched: Fetched) -> None:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a small JSON file so that a crash leaves the old one or the new one."""
-    aside = path.with_name(path.name + ".new")
-    with aside.open("w", encoding="utf-8") as file:
-        json.dump(content, file, indent=2)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(aside, path)
+    replace_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def read_record(path: Path) -> Fetched | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
 import signal
 import threading
@@ -28,12 +27,13 @@ from kgreg.blueprint.model import Blueprint
 from kgreg.data.samples import Samples, Task
 from kgreg.data.scaling import Scaler
 from kgreg.data.splits import Split
+from kgreg.disk import replace_text
 from kgreg.errors import FitError
 from kgreg.fit.checkpoints import SafetensorsIO
 from kgreg.fit.module import VisibleModule, training_batches, whole_batch
 from kgreg.fit.settings import TrainSettings
 from kgreg.fit.threads import limit_threads
-from kgreg.nn.visible import VisibleNetwork
+from kgreg.nn.visible import NetworkOutput, VisibleNetwork
 
 #: Called after every epoch with (epoch, max_epochs).
 EpochProgress = Callable[[int, int], None]
@@ -64,12 +64,23 @@ class FittedModel:
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return class probabilities ``[n, n_classes]`` or values ``[n, 1]`` for unscaled ``x [n, n_inputs]``."""
+        return self._predicted(self._passed(x))
+
+    def respond(self, x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return, from one pass, the prediction (see :meth:`predict`) and the activations ``[n_neurons, n]``."""
+        passed = self._passed(x)
+        return self._predicted(passed), torch.cat(passed.hidden).numpy()
+
+    def _passed(self, x: NDArray[np.float32]) -> NetworkOutput:
         with torch.inference_mode():
-            outputs = self.network.predict(torch.from_numpy(self.scaler.transform(x)))
+            passed: NetworkOutput = self.network(torch.from_numpy(self.scaler.transform(x)))
+        return passed
+
+    def _predicted(self, passed: NetworkOutput) -> NDArray[np.float32]:
         if self.task == "classification":
-            outputs = torch.softmax(outputs, dim=1)
+            outputs = torch.softmax(passed.outputs, dim=1)
         else:
-            outputs = outputs * self.target_scale[1] + self.target_scale[0]
+            outputs = passed.outputs * self.target_scale[1] + self.target_scale[0]
         result: NDArray[np.float32] = outputs.numpy()
         return result
 
@@ -273,9 +284,7 @@ def save_fitted(model: FittedModel, settings: TrainSettings, n_outputs: int, fol
         "history": model.history,
         "settings": settings.to_dict(),
     }
-    aside = folder / "model.json.part"
-    aside.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    os.replace(aside, folder / "model.json")
+    replace_text(folder / "model.json", json.dumps(record, indent=1) + "\n")
 
 
 def _reuse(folder: Path, blueprint: Blueprint, settings: TrainSettings, seed: int) -> FittedModel:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
+from kgreg.disk import replace_text
 from kgreg.errors import OutputError
 from kgreg.report import figures, inventory, knockout_figures, summary, tables
 from kgreg.report.contents import ReportContents
@@ -41,7 +40,7 @@ def write_report(contents: ReportContents, path: Path) -> Path:
     """
     text = render_report(contents)
     try:
-        _write(text, Path(path))
+        replace_text(Path(path), text)
     except OSError as error:
         raise OutputError(
             f"The report {path} cannot be written: {error.strerror or error}.",
@@ -137,18 +136,3 @@ def _context(contents: ReportContents) -> dict[str, Any]:
         "version": str(contents.run.get("kgreg", "")),
         "seed": metrics["seed"],
     }
-
-
-def _write(text: str, path: Path) -> None:
-    """Write aside, then replace: a reader sees the old report or the new one, never a part."""
-    handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(aside, 0o666 & ~mask)  # mkstemp lets nobody else read
-        os.replace(aside, path)
-    except BaseException:
-        Path(aside).unlink(missing_ok=True)
-        raise

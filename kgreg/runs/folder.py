@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 import tempfile
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kgreg import __version__
+from kgreg.disk import replace_text
 from kgreg.errors import OutputError
 
 RECORD = "run.json"
@@ -124,10 +124,8 @@ def _read_record(path: Path) -> dict[str, Any] | None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON aside and rename it, so that a reader never sees half of it."""
-    aside = path.with_name(path.name + ".part")
-    aside.write_text(json.dumps(_finite(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(aside, path)
+    """Write strict JSON, whole or not at all; a number that JSON has no word for becomes null."""
+    replace_text(path, json.dumps(_finite(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _finite(value: Any) -> Any:

@@ -13,7 +13,7 @@ from kgreg.progress import Progress, no_progress
 from kgreg.resources import resource_dir
 from kgreg.runs.folder import RunFolder
 from kgreg.runs.run import Run
-from kgreg.store import GraphStore
+from kgreg.store import GraphStore, is_server
 
 SOURCE = "kgreg"
 _BATCH = 5_000
@@ -74,9 +74,9 @@ def run_id(run: Run) -> str:
 
 
 def _make_schema(store: GraphStore) -> None:
-    if not hasattr(store, "read_only") or store.read_only:
+    if store.read_only:
         raise StoreError(f"The store {store.location} is open for reading.", "Open it with read_only=False.")
-    if "://" in store.location:  # a server makes labels and types as they come
+    if is_server(store.location):  # a server makes labels and types as they come
         return
     # A store of an earlier version lacks the tables for runs.
     text = (resource_dir("graphs") / "schema.ladybug.cypher").read_text(encoding="utf-8")

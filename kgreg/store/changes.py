@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import pyarrow as pa
+
+from kgreg.errors import some
 
 #: Relations that place a node under another; a node whose own ones differ has moved.
 HIERARCHICAL = ("IS_A", "PART_OF", "SUBPATHWAY_OF", "BROADER")
@@ -53,13 +54,6 @@ class Changes:
             rows += [(what, kind, count, "") for what, count in (("added", came), ("removed", went)) if count]
         rows += [("lost, of other sources", kind, count, "") for kind, count in self.lost.items() if count]
         return rows
-
-
-def some(ids: Iterable[str], most: int = 5) -> str:
-    """Name the first few of many ids."""
-    listed = list(ids)
-    rest = len(listed) - most
-    return ", ".join(listed[:most]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def compare_nodes(before: pa.Table, after: pa.Table) -> tuple[list[str], list[str], list[str]]:

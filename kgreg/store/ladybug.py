@@ -16,7 +16,7 @@ import ladybug
 import pyarrow as pa
 
 from kgreg.errors import QueryError, StoreError
-from kgreg.store.queries import check_statement
+from kgreg.store.queries import SOURCES_LOADED, check_statement
 
 log = logging.getLogger(__name__)
 
@@ -145,10 +145,7 @@ class LadybugStore:
 
     def sources(self) -> pa.Table:
         """Return what was loaded: ``name, title, release, date, licence, url, rows``, sorted by name."""
-        return self.query(
-            "MATCH (s:Source) RETURN s.id AS name, s.title AS title, s.release AS release, s.date AS date,"
-            " s.licence AS licence, s.url AS url, s.rows AS rows ORDER BY name"
-        )
+        return self.query(SOURCES_LOADED)
 
     def close(self) -> None:
         """Let go of the file; closing twice is harmless."""

@@ -16,6 +16,7 @@ import ladybug
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kgreg.disk import flush
 from kgreg.errors import SourceError, StoreError
 from kgreg.progress import Progress, no_progress
 from kgreg.resources import resource_dir
@@ -137,12 +138,12 @@ def _build(
         finally:
             database.close()
         progress("finishing", _COPIED)
-        _flush(aside)
+        flush(aside)
         # Only a damaged store still has files beside it here; a new one must not meet them.
         for file in _beside(target):
             file.unlink(missing_ok=True)
         os.replace(aside, target)
-        _flush(target.parent)
+        flush(target.parent)
     except BaseException:
         _remove(aside)
         raise
@@ -287,17 +288,6 @@ def _remove(file: Path) -> None:
 
 def _beside(file: Path) -> list[Path]:
     return [file.with_name(file.name + suffix) for suffix in _SIDE_FILES]
-
-
-def _flush(path: Path) -> None:
-    """Wait until a file or a folder has reached the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:  # some network file systems cannot flush folders
-        log.debug("%s cannot be flushed: %s", path, error)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ import pyarrow as pa
 from kgreg.errors import QueryError, StoreError
 from kgreg.store.neo4j_connection import database_name, in_words, open_driver, read_only_refusal
 from kgreg.store.neo4j_schema import STATE_LABELS, graph_schema, quoted
-from kgreg.store.queries import OPAQUE, check_statement
+from kgreg.store.queries import OPAQUE, SOURCES_LOADED, check_statement
 
 #: Version of the graph on a server; raise it when one loaded before can no longer be read.
 SCHEMA_VERSION = 1
@@ -120,10 +120,7 @@ class Neo4jStore:
 
     def sources(self) -> pa.Table:
         """Return what was loaded: ``name, title, release, date, licence, url, rows``, sorted by name."""
-        return self.query(
-            "MATCH (s:Source) RETURN s.id AS name, s.title AS title, s.release AS release, s.date AS date,"
-            " s.licence AS licence, s.url AS url, s.rows AS rows ORDER BY name"
-        )
+        return self.query(SOURCES_LOADED)
 
     def close(self) -> None:
         """Let go of the server; closing twice is harmless."""

@@ -17,9 +17,12 @@ class GraphStore(Protocol):
     ----------
     location
         Path or URL, for messages and provenance.
+    read_only
+        Whether statements that write are refused.
     """
 
     location: str
+    read_only: bool
 
     def query(self, cypher: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """Run one Cypher statement; values travel as ``$parameters``, all of which must be given.

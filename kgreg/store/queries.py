@@ -22,6 +22,12 @@ from kgreg.store.protocol import GraphStore
 # Text in quotes (with backslash escapes), names in backticks, and both kinds of comments.
 OPAQUE = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`[^`]*`|//[^\n]*|/\*.*?\*/", re.DOTALL)
 
+#: What every store answers ``sources()`` with.
+SOURCES_LOADED = (
+    "MATCH (s:Source) RETURN s.id AS name, s.title AS title, s.release AS release, s.date AS date,"
+    " s.licence AS licence, s.url AS url, s.rows AS rows ORDER BY name"
+)
+
 
 @dataclass(frozen=True)
 class NamedQuery:

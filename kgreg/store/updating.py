@@ -9,8 +9,9 @@ import ladybug
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kgreg.errors import some
 from kgreg.sources import SourceTables
-from kgreg.store.changes import HIERARCHICAL, Changes, compare_nodes, compare_relations, some
+from kgreg.store.changes import HIERARCHICAL, Changes, compare_nodes, compare_relations
 from kgreg.store.ladybug import run_statement
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ def linkable(connection: ladybug.Connection, source: str, kind: str, rows: pa.Ta
     if rows.num_rows > fitting.num_rows:
         log.warning(
             "%s: %d of %d %s relations name nodes that the store does not hold, and were left out (%s)",
-            source, rows.num_rows - fitting.num_rows, rows.num_rows, kind, some(dict.fromkeys(missing)),
+            source, rows.num_rows - fitting.num_rows, rows.num_rows, kind, some(missing),
         )  # fmt: skip
     return fitting
 

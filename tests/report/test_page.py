@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from kgreg.errors import OutputError
-from kgreg.report import page, render_report, summary, write_report
+from kgreg.report import render_report, summary, write_report
 from kgreg.report.embed import safe_json, script_text
 from kgreg.report.tables import page_of
 from tests.report.contents import HOSTILE, SEED, contents
@@ -182,7 +182,7 @@ def test_a_failed_write_keeps_the_old_report(tmp_path: Path, monkeypatch: pytest
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(page.os, "replace", full)
+    monkeypatch.setattr("kgreg.disk.os.replace", full)
     with pytest.raises(OutputError, match="No space left"):
         write_report(contents(), path)
     assert path.read_text() == "old"
