@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,11 @@ from kgreg.store import load
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the main job, so that with several workers nobody waits for it at the end."""
     items.sort(key=lambda item: item.path.name != "test_main_job.py")
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C even when started in the background, where shells switch it off: some tests press it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
