@@ -1,6 +1,18 @@
 """Torch modules that execute a blueprint."""
 
+from kgreg.nn.architecture import Architecture
+from kgreg.nn.hierarchy import Backend, Hierarchy, Node, SparseRows
 from kgreg.nn.sparse import SparseLinear
-from kgreg.nn.visible import NetworkOutput, VisibleNetwork
+from kgreg.nn.visible import Inputs, NetworkOutput, VisibleNetwork
 
-__all__ = ["NetworkOutput", "SparseLinear", "VisibleNetwork"]
+__all__ = [
+    "Architecture",
+    "Backend",
+    "Hierarchy",
+    "Inputs",
+    "NetworkOutput",
+    "Node",
+    "SparseLinear",
+    "SparseRows",
+    "VisibleNetwork",
+]

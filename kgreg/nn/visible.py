@@ -2,139 +2,238 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kgreg.blueprint.model import Blueprint
 from kgreg.errors import FitError
-from kgreg.nn.sparse import SparseLinear, expand_blocks, uniform_bias
+from kgreg.nn.architecture import Architecture
+from kgreg.nn.constraints import EdgeRules
+from kgreg.nn.hierarchy import Backend, Hierarchy, Node, SparseRows
+from kgreg.nn.hierarchy.layers import drop_rows
+from kgreg.nn.layout import lay_out
+from kgreg.nn.readout import Link, Readout
 
-Order = Literal["norm-tanh", "tanh-norm"]
+@dataclass(frozen=True)
+class Inputs:
+    """What a network reads; R networks side by side, B samples.
+
+    Attributes
+    ----------
+    genes
+        ``[R, U, n_inputs]`` in the order of ``blueprint.inputs``.
+    blocks
+        Name -> ``[R, V, size]``.
+    covariates
+        ``[R, B, n_covariates]``.
+    rows
+        "genes" or the name of a block -> ``[R, B]``: which of its U (or V) rows each sample has, for rows that several
+        samples share; those are computed once. Absent: every sample has its own.
+    counts
+        ``[R, B]``: 0 for samples that only fill up a batch, else 1. Default: all 1.
+    """
+
+    genes: Tensor | SparseRows
+    blocks: Mapping[str, Tensor | SparseRows] = field(default_factory=dict)
+    covariates: Tensor | None = None
+    rows: Mapping[str, Tensor] = field(default_factory=dict)
+    counts: Tensor | None = None
 
 
 class NetworkOutput(NamedTuple):
-    """What one pass computes.
+    """What one pass computes; a leading R where there are several networks.
 
-    ``outputs`` ``[batch, n_outputs]`` (logits or values); ``auxiliary`` ``[n_terms, n_outputs, batch]`` or None;
-    ``hidden`` one ``[neurons of the level, batch]`` a level.
+    ``outputs [batch, n_outputs]`` (logits or values); ``auxiliary [n_heads, n_outputs, batch]`` or None; ``hidden``
+    ``[neurons of the terms, rows of the genes]``.
     """
 
     outputs: Tensor
     auxiliary: Tensor | None
-    hidden: list[Tensor]
+    hidden: Tensor
 
 
 class VisibleNetwork(nn.Module):
-    """Execute a blueprint as a visible network (Ma et al. 2018, DCell; Kuenzi et al. 2020, DrugCell).
+    """Execute a blueprint as a visible network (Ma et al. 2018; Kuenzi et al. 2020).
 
     For a term t with children C(t) and genes G(t): ``z = W [h_c for c in C(t); x_g for g in G(t)] + b`` and
-    ``h = tanh(BN(z))`` ("norm-tanh", DCell) or ``h = BN(tanh(z))`` ("tanh-norm", DrugCell). Parameters exist only for
-    the edges of the blueprint; all terms of a level are computed at once; an edge may skip levels. The outputs are
-    linear in the neurons of the output nodes; every other term has, with ``auxiliary``, a linear head of its own.
+    ``h = tanh(BN(z))`` (norm "before", DCell) or ``h = BN(tanh(z))`` ("after", DrugCell). Parameters exist only for the
+    edges of the blueprint, all terms of a level are computed at once, and an edge may skip levels. A gene with several
+    features has a neuron of its own that reads them. See :class:`Architecture` for all that can be chosen.
 
     Parameters
     ----------
     blueprint
         Kinds ``gene`` (inputs) and any other (terms).
     n_outputs
-        Classes or regression targets.
-    order
-        Of batch normalisation and tanh.
-    auxiliary
-        Whether terms have heads.
-    dropout
-        Probability with which an input gene is set to 0 (its mean, after scaling) for a sample in training.
+        Classes, labels or regression targets.
+    architecture
+        What happens in the nodes and how outputs are read.
+    n_covariates
+        Columns of covariates.
+    block_sizes
+        Name -> columns, for every block of ``architecture.blocks``.
+    link
+        How outputs become predictions, for ``readout = "heads"``, which averages predictions: "softmax", "sigmoid" or
+        "identity".
+    networks
+        R: how many networks of this shape are computed side by side, each with parameters of its own.
+    backend
+        What executes it: "auto", "fused", "csr", "triton" or "reference"; see :mod:`kgreg.nn.hierarchy`.
 
     Shapes
     ------
-    input ``[batch, n_inputs]`` in the order of ``blueprint.inputs``.
+    input ``[batch, n_inputs]`` (R = 1) or :class:`Inputs`.
     """
 
     def __init__(
         self,
         blueprint: Blueprint,
         n_outputs: int,
+        architecture: Architecture | None = None,
         *,
-        order: Order = "norm-tanh",
-        auxiliary: bool = True,
-        dropout: float = 0.0,
+        n_covariates: int = 0,
+        block_sizes: Mapping[str, int] | None = None,
+        link: Link = "identity",
+        networks: int = 1,
+        backend: Backend = "auto",
     ) -> None:
         super().__init__()
         if n_outputs < 1:
             raise FitError(f"A network needs at least one output, not {n_outputs}.")
-        self.order: Order = order
-        self.n_outputs = n_outputs
-        layout = _Layout(blueprint)
-        self.n_inputs = len(blueprint.inputs)
-        self.term_ids: list[str] = layout.term_ids
-        self.term_widths = layout.width
-        self.level_slices: list[slice] = layout.levels
-        self.drop = nn.Dropout(dropout)
-        self.gene_links = SparseLinear(*layout.gene_links, layout.n_neurons, self.n_inputs, layout.fan_in)
-        self.bias = nn.Parameter(uniform_bias(layout.fan_in))
-        self.term_links = nn.ModuleList()
-        self.norms = nn.ModuleList()
-        self._reads: list[list[tuple[int, str]]] = []
-        for number, level in enumerate(self.level_slices):
-            rows, cols = layout.term_links(level)
-            read, cols = np.unique(cols, return_inverse=True)
-            fan_in = layout.fan_in[level]
-            self.term_links.append(SparseLinear(rows - level.start, cols, len(fan_in), len(read), fan_in))
-            self.norms.append(nn.BatchNorm1d(len(fan_in)))
-            parts = []
-            for below, span in enumerate(self.level_slices[:number]):
-                inside = read[(read >= span.start) & (read < span.stop)] - span.start
-                if len(inside):
-                    name = f"_rows_{number}_{below}"
-                    self.register_buffer(name, torch.from_numpy(inside), persistent=False)
-                    parts.append((below, name))
-            self._reads.append(parts)
-        self.heads = _heads(layout, n_outputs) if auxiliary else None
-        self.head_bias = nn.Parameter(torch.zeros(len(self.term_ids) * n_outputs)) if auxiliary else None
-        self.register_buffer("_output_rows", torch.from_numpy(layout.output_rows), persistent=False)
-        self.readout = nn.Linear(len(layout.output_rows), n_outputs)
+        self.architecture = architecture = architecture or Architecture()
+        self.n_outputs, self.networks, self.backend = n_outputs, networks, backend
+        self.n_inputs, self.n_covariates = len(blueprint.inputs), n_covariates
+        layout = lay_out(blueprint, architecture, n_outputs, n_covariates)
+        self.layout = layout
+        self.term_ids: list[str] = layout.terms
+        self.hierarchy = Hierarchy(layout.nodes, layout.n_inputs, networks)
+        program = self.hierarchy.program
+        n_heads = len(layout.head_of)
+        first = len(layout.nodes) - n_heads - len(layout.terms)
+        self.term_widths = program.width[first : first + len(layout.terms)]
+        start = int(program.start[first])
+        self._terms = slice(start, start + int(self.term_widths.sum()))
+        self.rules = EdgeRules(layout, program, blueprint.edges, architecture.gene_scaling, networks)
+        self.branches = nn.ModuleDict()
+        sizes = dict(block_sizes or {})
+        if sorted(sizes) != sorted(architecture.blocks):
+            raise FitError(
+                f"The data have the blocks {sorted(sizes) or 'none'}, the network {sorted(architecture.blocks) or 'none'}.",
+                "Name the same in [data] blocks and [network] blocks.",
+            )
+        for name, widths in architecture.blocks.items():
+            self.branches[name] = Hierarchy(_branch(name, widths, sizes[name], architecture, n_outputs), sizes[name], networks)
+        read = layout.terms if architecture.readout == "terms" else layout.outputs
+        rows = [np.arange(span.start, span.stop) for span in (self.hierarchy.rows(node) for node in read)]
+        self.register_buffer("_output_rows", torch.from_numpy(np.concatenate(rows)), persistent=False)
+        at_head = n_covariates if architecture.covariates_at == "head" else 0
+        n_read = len(self._output_rows) + at_head + sum(widths[-1] for widths in architecture.blocks.values())
+        per_head = n_heads + sum(len(widths) for widths in architecture.blocks.values())
+        self.readout = Readout(architecture, n_read, n_outputs, per_head, networks, link)
+        for network in range(networks):
+            self.reset_parameters(network)
 
-    def forward(self, x: Tensor) -> NetworkOutput:
-        """Return outputs, auxiliary outputs and the activations of every level for ``x [batch, n_inputs]``."""
-        if x.shape[1] != self.n_inputs:
-            raise FitError(f"The network reads {self.n_inputs} features, the data have {x.shape[1]}.")
-        direct = self.gene_links(self.drop(x).t()) + self.bias[:, None]
-        hidden: list[Tensor] = []
-        for level, links, norm, reads in zip(self.level_slices, self.term_links, self.norms, self._reads, strict=True):
-            z = direct[level]
-            if reads:
-                z = z + links(torch.cat([hidden[below].index_select(0, getattr(self, name)) for below, name in reads]))
-            hidden.append(self._activate(z, norm))
-        return NetworkOutput(self._read(hidden), self._auxiliary(hidden), hidden)
+    def reset_parameters(self, network: int = 0) -> None:
+        """Draw the parameters of one network anew from torch's generator."""
+        scale = self.architecture.initial_scale
+        self.hierarchy.reset_parameters(network, scale)
+        self.rules.reset_parameters(self.hierarchy, network, scale)
+        for branch in self.branches.values():
+            branch.reset_parameters(network, scale)  # type: ignore[operator]
+        self.readout.reset_parameters(network, scale)
 
-    def predict(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor | Inputs, seeds: NDArray[np.int64] | None = None) -> NetworkOutput:
+        """Compute outputs, auxiliary outputs and the activations of the terms.
+
+        ``seeds [R]`` decide what is dropped in training; drawn from torch's generator by default.
+        """
+        given = self._checked(x)
+        seeds = self._seeds(seeds)
+        hidden = self.hierarchy(
+            self._drop_inputs(self._with_covariates(given), seeds),
+            _counts(given, "genes", self.hierarchy),
+            seeds,
+            self.backend,
+            self.rules.weights_of(self.hierarchy),
+        )
+        return self._finish(given, hidden, seeds)
+
+    def trace(self, x: Tensor | Inputs) -> tuple[NetworkOutput, list[Tensor]]:
+        """Compute the same level by level; also return the activations of each, for gradients with respect to them."""
+        given = self._checked(x)
+        levels = self.hierarchy.levels_of(
+            _dense(self._with_covariates(given), self.hierarchy), self.backend, self.rules.weights_of(self.hierarchy)
+        )
+        return self._finish(given, torch.cat(levels, dim=1), self._seeds(None)), levels
+
+    def predict(self, x: Tensor | Inputs) -> Tensor:
         """Return the outputs alone, ``[batch, n_outputs]``."""
         outputs: Tensor = self(x).outputs
         return outputs
 
-    def _activate(self, z: Tensor, norm: nn.Module) -> Tensor:
-        # Batch norm takes [N, C, L] and treats N and L alike: [1, neurons, batch] needs no transposition.
-        if self.order == "norm-tanh":
-            return torch.tanh(norm(z[None])[0])
-        normed: Tensor = norm(torch.tanh(z)[None])[0]
-        return normed
+    def _finish(self, given: Inputs, hidden: Tensor, seeds: NDArray[np.int64]) -> NetworkOutput:
+        parts = [_expand(hidden[:, self._output_rows], given.rows.get("genes"))]  # type: ignore[index]
+        n_neurons = self._terms.stop
+        heads = [_expand(hidden[:, n_neurons:], given.rows.get("genes"))]
+        for name, branch in self.branches.items():
+            counts = _counts(given, name, branch)  # type: ignore[arg-type]
+            activations = branch(given.blocks[name], counts, seeds, self.backend)
+            widths = self.architecture.blocks[name]
+            total = sum(widths)
+            rows = given.rows.get(name)
+            parts.append(_expand(activations[:, total - widths[-1] : total], rows))
+            heads.append(_expand(activations[:, total:], rows))
+        if given.covariates is not None and self.architecture.covariates_at == "head":
+            parts.append(given.covariates.transpose(1, 2))
+        outputs, auxiliary = self.readout(parts, heads, given.counts, self.backend)
+        terms = hidden[:, self._terms]
+        if self.networks == 1:
+            return NetworkOutput(outputs[0], None if auxiliary is None else auxiliary[0], terms[0])
+        return NetworkOutput(outputs, auxiliary, terms)
 
-    def _read(self, hidden: list[Tensor]) -> Tensor:
-        rows: Tensor = self._output_rows  # type: ignore[assignment]
-        outputs: Tensor = self.readout(torch.cat(hidden)[rows].t())
-        return outputs
+    def _checked(self, x: Tensor | Inputs) -> Inputs:
+        given = x if isinstance(x, Inputs) else Inputs(x[None] if x.dim() == 2 else x)
+        networks, _, found = given.genes.shape
+        if found != self.n_inputs or networks != self.networks:
+            raise FitError(
+                f"The network reads {self.n_inputs} features"
+                + (f" for each of {self.networks} networks" if self.networks > 1 else "")
+                + f", the data have {found}"
+                + (f" for {networks}." if self.networks > 1 or networks > 1 else ".")
+            )
+        columns = 0 if given.covariates is None else given.covariates.shape[2]
+        if columns != self.n_covariates:
+            raise FitError(f"The network reads {self.n_covariates} columns of covariates, the data have {columns}.")
+        return given
 
-    def _auxiliary(self, hidden: list[Tensor]) -> Tensor | None:
-        if self.heads is None or self.head_bias is None:
-            return None
-        flat: Tensor = self.heads(torch.cat(hidden)) + self.head_bias[:, None]
-        return flat.view(len(self.term_ids), self.n_outputs, -1)
+    def _with_covariates(self, given: Inputs) -> Tensor | SparseRows:
+        if given.covariates is None or self.architecture.covariates_at == "head":
+            return given.genes
+        if "genes" in given.rows:
+            raise FitError("Covariates that join at the genes leave no rows to share between samples.")
+        return torch.cat([_dense(given.genes, self.hierarchy), given.covariates], dim=2)
+
+    def _drop_inputs(self, x: Tensor | SparseRows, seeds: NDArray[np.int64]) -> Tensor | SparseRows:
+        p = self.architecture.dropout
+        if not p or not self.training:
+            return x
+        rows = _dense(x, self.hierarchy).transpose(1, 2)
+        keys = torch.arange(rows.shape[1], device=rows.device) * 4 + 3
+        return drop_rows(rows, p, torch.from_numpy(seeds).to(rows.device), keys).transpose(1, 2)
+
+    def _seeds(self, seeds: NDArray[np.int64] | None) -> NDArray[np.int64]:
+        if seeds is not None:
+            return seeds
+        return torch.randint(1, 2**31 - 1, (self.networks,)).numpy()
 
     def term_slices(self) -> dict[str, slice]:
-        """Return term id -> its rows in the concatenated activations of all levels."""
+        """Return term id -> its rows in ``NetworkOutput.hidden``."""
         stops = np.cumsum(self.term_widths)
         return {
             term: slice(int(stop - width), int(stop))
@@ -142,54 +241,44 @@ class VisibleNetwork(nn.Module):
         }
 
     def n_parameters(self) -> int:
-        """Return the number of trainable parameters."""
-        return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
+        """Return the number of trainable parameters of one network."""
+        total = sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
+        return total // self.networks - self.rules.n_fixed
 
 
-class _Layout:
-    """Where every neuron and every weight of a blueprint lies."""
-
-    def __init__(self, blueprint: Blueprint) -> None:
-        terms = blueprint.terms
-        if terms.empty or blueprint.inputs.empty:
-            raise FitError("A visible network needs at least one input and one term.", "Loosen the pruning.")
-        self.term_ids = terms["id"].tolist()
-        self.width = terms["width"].to_numpy(dtype=np.int64)
-        self.start = np.cumsum(self.width) - self.width
-        self.n_neurons = int(self.width.sum())
-        level_of = terms["level"].to_numpy()
-        self.levels = []
-        for level in np.unique(level_of):
-            inside = np.flatnonzero(level_of == level)
-            self.levels.append(slice(int(self.start[inside[0]]), int(self.start[inside[-1]] + self.width[inside[-1]])))
-        term = {node: i for i, node in enumerate(self.term_ids)}
-        feature = {node: i for i, node in enumerate(blueprint.inputs["node"])}
-        edges = blueprint.edges
-        target = edges["target"].map(term).to_numpy(dtype=np.int64)
-        from_gene = edges["source"].isin(feature).to_numpy()
-        gene = edges.loc[from_gene, "source"].map(feature).to_numpy(dtype=np.int64)
-        child = edges.loc[~from_gene, "source"].map(term).to_numpy(dtype=np.int64)
-        above_gene, above_child = target[from_gene], target[~from_gene]
-        rows, cols, _ = expand_blocks(
-            self.start[above_gene], self.width[above_gene], gene, np.ones(len(gene), dtype=np.int64)
+def _branch(name: str, widths: tuple[int, ...], size: int, architecture: Architecture, n_outputs: int) -> list[Node]:
+    """Return the layers of a dense branch, each a node that reads the one before, and their heads."""
+    nodes: list[Node] = []
+    for number, width in enumerate(widths):
+        inputs = list(range(size)) if number == 0 else []
+        below = [] if number == 0 else [number - 1]
+        nodes.append(
+            Node(f"{name} {number + 1}", width, number, inputs, below, architecture.activation, architecture.norm)
         )
-        self.gene_links = (rows, cols)
-        self._rows, self._cols, _ = expand_blocks(
-            self.start[above_child], self.width[above_child], self.start[child], self.width[child]
-        )
-        self.fan_in = np.bincount(np.concatenate([rows, self._rows]), minlength=self.n_neurons).astype(float)
-        outputs = np.array([term[node] for node in dict.fromkeys(blueprint.outputs["node"])], dtype=np.int64)
-        self.output_rows = np.concatenate([np.arange(self.start[i], self.start[i] + self.width[i]) for i in outputs])
-
-    def term_links(self, level: slice) -> tuple[np.ndarray, np.ndarray]:
-        """Return rows and columns (neurons) of the edges into the terms of ``level``."""
-        inside = (self._rows >= level.start) & (self._rows < level.stop)
-        return self._rows[inside], self._cols[inside]
+    activation = "identity" if architecture.heads == "linear" else "tanh"
+    if architecture.heads in ("linear", "tanh", "tanh-linear"):
+        top = len(widths)
+        nodes += [Node(f"head of {n.id}", n_outputs, top, [], [i], activation) for i, n in enumerate(list(nodes))]  # type: ignore[arg-type]
+    return nodes
 
 
-def _heads(layout: _Layout, n_outputs: int) -> SparseLinear:
-    """Return one linear head a term as a single block-diagonal map ``neurons -> terms * n_outputs``."""
-    n_terms = len(layout.term_ids)
-    outputs = np.full(n_terms, n_outputs, dtype=np.int64)
-    rows, cols, _ = expand_blocks(np.arange(n_terms) * n_outputs, outputs, layout.start, layout.width)
-    return SparseLinear(rows, cols, n_terms * n_outputs, layout.n_neurons)
+def _expand(rows: Tensor, index: Tensor | None) -> Tensor:
+    """Give every sample its row: ``[R, n, U]``, ``[R, B]`` -> ``[R, n, B]``."""
+    if index is None:
+        return rows
+    return torch.stack([rows[r].index_select(1, index[r]) for r in range(len(rows))])
+
+
+def _counts(given: Inputs, name: str, hierarchy: Hierarchy) -> Tensor | None:
+    """Return how often every row of a table stands in the batch."""
+    index = given.rows.get(name)
+    if index is None:
+        return given.counts
+    table = given.genes if name == "genes" else given.blocks[name]
+    counts = hierarchy.bias.new_zeros(table.shape[:2])
+    weight = counts.new_ones(index.shape) if given.counts is None else given.counts
+    return counts.scatter_add(1, index, weight)
+
+
+def _dense(x: Tensor | SparseRows, hierarchy: Hierarchy) -> Tensor:
+    return x.dense(hierarchy.bias.dtype, hierarchy.bias.device) if isinstance(x, SparseRows) else x

@@ -1,0 +1,84 @@
+"""What happens in the nodes of a visible network, and how its outputs are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from kgreg.errors import FitError
+from kgreg.nn.hierarchy import Activation, Norm
+
+Heads = Literal["none", "linear", "tanh", "tanh-linear", "layer"]
+Readout = Literal["linear", "terms", "head", "joined", "heads"]
+CovariatesAt = Literal["head", "genes"]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The options of :class:`kgreg.nn.VisibleNetwork`; the defaults are kgreg's, recipes hold those of published systems.
+
+    Attributes
+    ----------
+    activation, norm
+        Of terms and genes; batch normalisation "before" or "after" the activation, or "none".
+    heads
+        What a term predicts by itself, for the auxiliary loss: "linear"; "tanh" (of a linear map, DCell);
+        "tanh-linear" (an affine map of that, DrugCell and NeST-VNN); "layer": one linear head a level, over all its
+        nodes (P-NET); or "none".
+    readout
+        "linear": in the neurons of the output nodes; "terms": in the neurons of all terms; "head": the form of
+        ``heads`` at the output nodes; "joined": output nodes, blocks and covariates join in a node of their own
+        (``joined_width`` neurons), then as "head" (DrugCell); "heads": the mean over the layer heads' predictions.
+    gene_layer
+        Whether every gene has a neuron that reads its features (None: if a gene has several).
+    gene_scaling
+        Whether a term reads its genes through a weight and a bias of each link, as the published code does.
+    dropout
+        Share of the input features set to 0 for a sample in training.
+    gene_dropout, term_dropout
+        The same for the neurons of the gene layer and of terms; ``dropout_before_activation`` moves it there.
+    edge_dropout, edge_dropout_from
+        Share of the values that a term reads set to 0, for terms of this level and above (genes are level 0).
+    initial_scale
+        Factor of all parameters at the start.
+    blocks
+        Name -> neurons of the layers of a dense branch over a block of further inputs, such as a drug's fingerprint.
+    covariates_at
+        Whether covariates join at the readout or at the gene layer.
+    """
+
+    activation: Activation = "tanh"
+    norm: Norm = "before"
+    heads: Heads = "linear"
+    readout: Readout = "linear"
+    joined_width: int = 6
+    gene_layer: bool | None = None
+    gene_scaling: bool = False
+    dropout: float = 0.0
+    gene_dropout: float = 0.0
+    term_dropout: float = 0.0
+    dropout_before_activation: bool = False
+    edge_dropout: float = 0.0
+    edge_dropout_from: int = 1
+    initial_scale: float = 1.0
+    blocks: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    covariates_at: CovariatesAt = "head"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "blocks", {name: tuple(widths) for name, widths in self.blocks.items()})
+        for name in ("dropout", "gene_dropout", "term_dropout", "edge_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise FitError(f"{name} = {getattr(self, name)} is not a share between 0 and 1.")
+        if self.readout in ("head", "joined") and self.heads not in ("linear", "tanh", "tanh-linear"):
+            raise FitError(f'readout = "{self.readout}" takes the form of the heads, but heads = "{self.heads}".')
+        if (self.readout == "heads") != (self.heads == "layer"):
+            raise FitError('readout = "heads" and heads = "layer" belong together.', "Set both or neither.")
+        if self.readout == "heads" and self.blocks:
+            raise FitError('readout = "heads" has no place for further blocks.', 'Choose readout = "joined".')
+        if self.dropout_before_activation and self.norm == "after":
+            raise FitError('dropout_before_activation needs norm = "before" or "none".')
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON values."""
+        return {**asdict(self), "blocks": {name: list(widths) for name, widths in self.blocks.items()}}

@@ -1,0 +1,95 @@
+"""From the neurons that are read to the outputs, and from the heads' neurons to the auxiliary outputs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from kgreg.nn.architecture import Architecture
+from kgreg.nn.hierarchy import Backend, Hierarchy, Node
+
+Link = Literal["softmax", "sigmoid", "identity"]
+
+
+class Readout(nn.Module):
+    """The forms of :class:`Architecture.readout` and ``heads`` (see there), for R networks side by side.
+
+    Parameters
+    ----------
+    n_read
+        Neurons (and covariates) that are read.
+    n_heads
+        Heads of terms and of branches.
+    """
+
+    def __init__(
+        self, architecture: Architecture, n_read: int, n_outputs: int, n_heads: int, networks: int, link: Link
+    ) -> None:
+        super().__init__()
+        self.kind, self.heads, self.link = architecture.readout, architecture.heads, link
+        self.n_heads, self.n_outputs, self.n_read = n_heads, n_outputs, n_read
+        self.joined: Hierarchy | None = None
+        n_last = n_read
+        if self.kind == "joined":
+            n_last = architecture.joined_width
+            node = Node("joined", n_last, 0, list(range(n_read)), [], architecture.activation, architecture.norm)
+            self.joined = Hierarchy([node], n_read, networks)
+        self._n_last = n_last
+        shapes: dict[str, tuple[int, ...] | None] = dict.fromkeys(
+            ("weight", "bias", "gain", "offset", "head_gain", "head_offset")
+        )
+        if self.kind != "heads":
+            shapes |= {"weight": (n_outputs, n_last), "bias": (n_outputs,)}
+        if self.heads == "tanh-linear":
+            if self.kind in ("head", "joined"):
+                shapes |= {"gain": (n_outputs,), "offset": (n_outputs,)}
+            shapes |= {"head_gain": (n_heads, n_outputs), "head_offset": (n_heads, n_outputs)}
+        for name, shape in shapes.items():
+            self.register_parameter(name, None if shape is None else nn.Parameter(torch.empty(networks, *shape)))
+
+    def reset_parameters(self, network: int, scale: float) -> None:
+        """Draw the parameters of one network anew, as those of :class:`torch.nn.Linear`."""
+        with torch.no_grad():
+            for name, parameter in self.named_parameters(recurse=False):
+                bound = scale / max(self._n_last, 1) ** 0.5 if name in ("weight", "bias") else scale
+                parameter[network] = (torch.rand(parameter.shape[1:]) * 2 - 1) * bound
+        if self.joined is not None:
+            self.joined.reset_parameters(network, scale)
+
+    def forward(
+        self, parts: list[Tensor], heads: list[Tensor], counts: Tensor | None, backend: Backend
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return outputs ``[R, B, n_outputs]`` and auxiliary outputs ``[R, n_heads, n_outputs, B]``.
+
+        ``parts`` and ``heads`` hold rows ``[R, n, B]``.
+        """
+        auxiliary = None
+        if self.n_heads:
+            flat = heads[0] if len(heads) == 1 else torch.cat(heads, dim=1)
+            auxiliary = flat.reshape(len(flat), self.n_heads, self.n_outputs, flat.shape[2])
+            if self.heads == "tanh-linear":
+                auxiliary = auxiliary * self.head_gain[..., None] + self.head_offset[..., None]  # type: ignore[index]
+        if self.kind == "heads":
+            assert auxiliary is not None  # the architecture says so
+            return average(auxiliary, self.link).transpose(1, 2), auxiliary
+        read = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+        if self.joined is not None:
+            read = self.joined(read.transpose(1, 2), counts, None, backend)
+        outputs = torch.baddbmm(self.bias[:, :, None], self.weight, read)  # type: ignore[index]
+        if self.kind in ("head", "joined") and self.heads != "linear":
+            outputs = torch.tanh(outputs)
+            if self.heads == "tanh-linear":
+                outputs = outputs * self.gain[:, :, None] + self.offset[:, :, None]  # type: ignore[index]
+        return outputs.transpose(1, 2), auxiliary
+
+
+def average(heads: Tensor, link: Link) -> Tensor:
+    """Return outputs ``[R, n_outputs, B]`` whose prediction is the mean of the heads' (``[R, n_heads, ...]``)."""
+    if link == "softmax":
+        return torch.logsumexp(torch.log_softmax(heads, dim=2), dim=1)
+    if link == "sigmoid":
+        some, none = nn.functional.logsigmoid(heads), nn.functional.logsigmoid(-heads)
+        return torch.logsumexp(some, dim=1) - torch.logsumexp(none, dim=1)
+    return heads.mean(dim=1)
