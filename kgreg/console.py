@@ -123,7 +123,9 @@ def show_metrics(run: Run) -> None:
     """Print the main metrics of every arm, and the verdict."""
     metrics = run.metrics
     names = [
-        name for name in ("balanced_accuracy", "auroc", "pearson_r", "r2") if name in metrics["arms"][0]["metrics"]
+        name
+        for name in ("balanced_accuracy", "auroc", "average_precision", "pearson_r", "r2", "concordance")
+        if name in metrics["arms"][0]["metrics"]
     ]
     table = Table(
         title=f"{metrics['folds']}-fold cross-validation, seed {metrics['seed']}: mean and 95 % interval",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from kgreg.errors import ExperimentError
 
@@ -21,15 +22,52 @@ class _Section(BaseModel):
 class DataSection(_Section):
     """``[data]``: the samples.
 
-    ``file`` is an ``.h5ad`` path, relative to the experiment file, or ``scanpy:pbmc68k_reduced``.
+    ``file`` is an ``.h5ad`` path, relative to the experiment file, or ``scanpy:pbmc68k_reduced``. What is learned is
+    one ``label``, a list of them, or ``time`` and ``event``.
     """
 
     file: str
-    label: str
+    label: str | list[str] | None = None
+    time: str | None = None
+    event: str | None = None
     layer: str = "X"
     group: str | None = None
-    task: Literal["classification", "regression"] | None = None
+    task: Literal["classification", "regression", "multilabel", "survival"] | None = None
     constant_genes: Literal["error", "drop"] = "error"
+
+    @field_validator("label", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        several = isinstance(value, list) and value and all(isinstance(name, str) for name in value)
+        if value is not None and not isinstance(value, str) and not several:
+            raise ValueError(f"{json.dumps(value, default=str)} is neither the name of a column nor a list of names")
+        if several and len(set(value)) < len(value):
+            raise ValueError("a column is named more than once")
+        return value
+
+    @model_validator(mode="after")
+    def _one_target(self) -> DataSection:
+        survival = self.time is not None or self.event is not None
+        if survival and self.label is not None:
+            raise ValueError("label and time, event exclude each other; survival has a time and an event")
+        if not survival and self.label is None:
+            raise PydanticCustomError("missing_key", "label")
+        for key in ("time", "event"):
+            if survival and getattr(self, key) is None:
+                raise PydanticCustomError("missing_key", key)
+        learned = {
+            "classification": "one label",
+            "regression": "one label",
+            "multilabel": "a list of labels",
+            "survival": "time and event",
+        }
+        given = "time and event" if survival else "a list of labels" if isinstance(self.label, list) else "one label"
+        if self.task is not None and learned[self.task] != given:
+            raise ValueError(
+                f'task = "{self.task}" learns {learned[self.task]}, but {given} is given; leave the task out, or name '
+                "other columns"
+            )
+        return self
 
 
 class KnowledgeSection(_Section):
@@ -98,6 +136,7 @@ class TrainingSection(_Section):
     max_epochs: Annotated[int, Field(ge=1)] = 100
     patience: Annotated[int, Field(ge=1)] = 8
     class_weight: Literal["balanced", "none"] = "balanced"
+    loss: Literal["auto", "mse", "ccc", "huber"] = "auto"
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Annotated[int, Field(ge=1)] = 1
 
@@ -234,6 +273,12 @@ def _explain(problem: Any, origin: str, text: str) -> tuple[int, str, str]:
         if place[-1] in Experiment.model_fields and not section:
             return line, f"{where}: the section [{place[-1]}] is missing.", ""
         return line, f"{where}: [{section}] {place[-1]} is missing.", f"Add `{place[-1]} = ...` under [{section}]."
+    if kind == "missing_key":
+        name, key = ".".join(place), problem["msg"]
+        hint = f"Add `{key} = ...` under [{name}]."
+        if key == "label":
+            hint = f"{hint[:-1]}, or `time` and `event` for survival."
+        return line, f"{where}: [{name}] {key} is missing.", hint
     if kind in ("model_type", "model_attributes_type"):
         return line, f"{where}: {'.'.join(place)} must be a section, written `[{'.'.join(place)}]`.", ""
     if kind == "value_error":

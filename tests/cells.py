@@ -30,6 +30,23 @@ def make_cells(n: int = 60, seed: int = 0) -> anndata.AnnData:
     return anndata.AnnData(np.log1p(x), obs=obs, var=pd.DataFrame(index=genes))
 
 
+def make_patients(n: int = 60, seed: int = 0) -> anndata.AnnData:
+    """Return cells as :func:`make_cells`, each with a survival that its B cell genes shorten, and three labels.
+
+    Labels: ``b`` and ``t`` follow from the genes, a tenth of the former is unknown; ``coin`` follows from nothing.
+    """
+    cells = make_cells(n, seed)
+    rng = np.random.default_rng(seed + 1)
+    b, t = cells.X[:, :10].mean(axis=1), cells.X[:, 10:20].mean(axis=1)
+    death, end = rng.exponential(20 * np.exp(-3 * (b - b.mean()))), rng.uniform(5, 60, n)
+    cells.obs["months"] = np.minimum(death, end) + 0.1
+    cells.obs["died"] = death <= end
+    cells.obs["b"] = np.where(rng.random(n) < 0.1, np.nan, (b > np.median(b)).astype(float))
+    cells.obs["t"] = t > np.median(t)
+    cells.obs["coin"] = rng.integers(0, 2, n)
+    return cells
+
+
 def small_record(folder: Path, store: Path) -> dict[str, dict[str, object]]:
     """Return the sections of an experiment on such cells, written into ``folder``, its every part at its smallest."""
     path = folder / "cells.h5ad"

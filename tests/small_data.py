@@ -31,7 +31,7 @@ def small_blueprint(width: int = 3, genes: Sequence[str] = GENES) -> Blueprint:
 
 
 def small_samples(task: Task = "classification", n: int = 120, seed: int = 0, classes: int = 2) -> Samples:
-    """Return samples whose target follows from the mean of g00..g03.
+    """Return samples whose target follows from the mean of g00..g03 (the second of two labels from that of g04..g07).
 
     The columns come in another order than the genes, with one between that no term annotates; values are shifted and
     spread as expression is.
@@ -40,6 +40,13 @@ def small_samples(task: Task = "classification", n: int = 120, seed: int = 0, cl
     x = rng.normal(size=(n, len(GENES))).astype(np.float32)
     value = x[:, :4].mean(axis=1) * 2 + 0.1 * rng.normal(size=n)
     target: Any = value.astype(np.float32) * 5 + 40
+    if task == "survival":
+        time = rng.exponential(np.exp(-2 * value)) + 0.01
+        end = rng.exponential(3, n) + 0.01
+        target = np.stack([np.minimum(time, end), time <= end], axis=1).astype(np.float32)
+    if task == "multilabel":
+        target = np.stack([value > 0, x[:, 4:8].mean(axis=1) > 0.2], axis=1).astype(np.float32)
+        target[rng.random(n) < 0.2, 1] = np.nan
     if task == "classification":
         target = np.searchsorted(np.quantile(value, np.arange(1, classes) / classes), value).astype(np.int64)
     names = [f"{gene}.data" for gene in GENES]
@@ -60,4 +67,5 @@ def small_samples(task: Task = "classification", n: int = 120, seed: int = 0, cl
         label="stage",
         layer="X",
         origin="made here",
+        labels=["signal", "noise"] if task == "multilabel" else [],
     )

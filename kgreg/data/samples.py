@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,19 +14,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from kgreg.data.targets import RISK, complete_column, read_target
+from kgreg.data.targets import Task as Task
 from kgreg.errors import DataError, some
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-Task = Literal["classification", "regression"]
 ConstantGenes = Literal["error", "drop"]
-
-#: Fewer distinct numbers than this, all of them whole, are read as classes when the task is not given.
-MOST_NUMERIC_CLASSES = 20
-
-#: Columns of the results that stand beside one column a class, and the output "all".
-RESERVED_CLASSES = frozenset({"all", "arm", "fold", "replicate", "sample", "target"})
 
 
 @dataclass(frozen=True)
@@ -39,13 +35,16 @@ class Samples:
     features, names
         Names of the columns and of the rows.
     target
-        ``[n_samples]``: class index (int64) or value (float32).
+        ``[n_samples]`` class index (int64) or value (float32); multilabel: ``[n_samples, n_labels]`` 0, 1 or NaN where
+        the label is unknown; survival: ``[n_samples, 2]`` time and event (1) or censored (0).
     classes
-        Names of the classes, in index order; empty for regression.
+        Names of the classes, in index order; empty for other tasks.
     groups
         ``[n_samples]`` group of every sample (donor, plate, ...), or None.
     task, label, layer, origin, sha256
         What was read, from where; ``sha256`` is empty for an object in memory.
+    labels
+        Names of the labels of a multilabel task; empty for other tasks.
     """
 
     x: NDArray[np.float32] | sparse.csr_matrix
@@ -59,6 +58,12 @@ class Samples:
     layer: str
     origin: str
     sha256: str = ""
+    labels: list[str] = field(default_factory=list)
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of what a network puts out: classes, labels, "risk", or the label of a regression."""
+        return self.classes or self.labels or [RISK if self.task == "survival" else self.label]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -85,6 +90,15 @@ class Samples:
     def summary(self) -> dict[str, Any]:
         """Return what a report says of the data (JSON values)."""
         counts = np.bincount(self.target, minlength=len(self.classes)).tolist() if self.classes else []
+        more: dict[str, Any] = {}
+        if self.task == "multilabel":
+            counted = [[int(n) for n in (sum(y == 1), sum(y == 0), sum(np.isnan(y)))] for y in self.target.T]
+            parts = ("positive", "negative", "unknown")
+            more["labels"] = {
+                name: dict(zip(parts, n, strict=True)) for name, n in zip(self.labels, counted, strict=True)
+            }
+        if self.task == "survival":
+            more["events"] = int(self.target[:, 1].sum())
         return {
             "origin": self.origin,
             "sha256": self.sha256,
@@ -95,13 +109,16 @@ class Samples:
             "features": len(self.features),
             "classes": dict(zip(self.classes, counts, strict=True)),
             "groups": None if self.groups is None else len(np.unique(self.groups)),
+            **more,
         }
 
 
 def read_samples(
     data: Path | str | AnnData,
-    label: str,
+    label: str | Sequence[str] | None = None,
     *,
+    time: str | None = None,
+    event: str | None = None,
     layer: str = "X",
     group: str | None = None,
     task: Task | None = None,
@@ -113,42 +130,46 @@ def read_samples(
     data
         Path of an ``.h5ad`` file, or the object.
     label
-        Column of ``obs`` to learn.
+        Column of ``obs`` to learn; several columns of 0, 1, booleans or missing values are labels, each of which a
+        sample may carry or not.
+    time, event
+        Columns of ``obs`` to learn instead of a label: time to an event (positive), and whether it happened (1) or the
+        sample was censored (0).
     layer
         ``"X"``, ``"raw"`` (``adata.raw.X``) or the name of a layer. Values are taken as they are: give log-normalised
         expression, not counts.
     group
         Column of ``obs`` whose samples stay together in every split.
     task
-        Default: regression if the column holds numbers with a fraction or more than 20 different ones.
+        Default: by the columns; a single one is regressed if it holds numbers with a fraction or more than 20
+        different ones.
 
     Raises
     ------
     DataError
-        If the file, a column or a layer is missing, labels are missing, gene names repeat, there is one class only, or
-        the matrix holds NaN or infinite values.
+        If the file, a column or a layer is missing, gene names repeat, the matrix holds NaN or infinite values, or the
+        target cannot be learned (see :func:`kgreg.data.targets.read_target`).
     """
     adata, origin, sha256 = _open(data)
     matrix, features = _matrix(adata, layer, origin)
     _refuse_duplicates(features, origin)
     obs = adata.obs
-    values = _column(obs, label, origin)
-    groups = None if group is None else _column(obs, group, origin).astype(str).to_numpy()
+    target = read_target(obs, label, time, event, task, origin)
+    groups = None if group is None else complete_column(obs, group, origin).astype(str).to_numpy()
     _refuse_not_finite(matrix, features, origin, layer)
-    task = task or _guess_task(values)
-    target, classes = _target(values, task, label, origin)
     return Samples(
         x=matrix,
         features=features,
         names=[str(name) for name in adata.obs_names],
-        target=target,
-        classes=classes,
+        target=target.values,
+        classes=target.classes,
         groups=groups,
-        task=task,
-        label=label,
+        task=target.task,
+        label=target.label,
         layer=layer,
         origin=origin,
         sha256=sha256,
+        labels=target.labels,
     )
 
 
@@ -233,49 +254,3 @@ def _refuse_not_finite(
         f"{some(names, 10)}.",
         "Impute them on the training part only, or remove the genes or samples.",
     )
-
-
-def _column(obs: pd.DataFrame, name: str, origin: str) -> pd.Series[Any]:
-    if name not in obs:
-        raise DataError(
-            f"{origin} has no column '{name}' in obs.", f"Choose one of: {', '.join(map(str, obs)) or '-'}."
-        )
-    column: pd.Series[Any] = obs[name]
-    missing = int(column.isna().sum())
-    if missing:
-        raise DataError(
-            f"The column '{name}' of {origin} is missing in {missing} of {len(column)} samples.",
-            "Remove those samples or fill the column in.",
-        )
-    return column
-
-
-def _guess_task(values: pd.Series[Any]) -> Task:
-    if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
-        return "classification"
-    whole = bool((values == values.round()).all())
-    return "classification" if whole and values.nunique() <= MOST_NUMERIC_CLASSES else "regression"
-
-
-def _target(values: pd.Series[Any], task: Task, label: str, origin: str) -> tuple[NDArray[Any], list[str]]:
-    if values.nunique() < 2:
-        only = values.iloc[0] if len(values) else "nothing"
-        raise DataError(
-            f"The column '{label}' of {origin} holds one value only ({only}).", "There is nothing to tell apart."
-        )
-    if task == "classification":
-        codes, classes = pd.factorize(values.astype(str), sort=True)
-        taken = sorted(RESERVED_CLASSES.intersection(classes))
-        if taken:
-            raise DataError(
-                f"The column '{label}' of {origin} has classes named {', '.join(taken)}, which name something else in "
-                "the results.",
-                "Rename these classes.",
-            )
-        return codes.astype(np.int64), [str(name) for name in classes]
-    if not pd.api.types.is_numeric_dtype(values):
-        raise DataError(f"The column '{label}' of {origin} holds no numbers.", 'Set task = "classification".')
-    target = values.to_numpy(dtype=np.float32)
-    if not np.isfinite(target).all():
-        raise DataError(f"The column '{label}' of {origin} holds infinite values.", "Remove those samples.")
-    return target, []

@@ -1,4 +1,4 @@
-"""Splits without leakage: stratified by class, whole groups on one side."""
+"""Splits without leakage: stratified by class or event, whole groups on one side."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from kgreg.data.samples import Samples
 from kgreg.errors import DataError
 
 Index = NDArray[np.int64]
+
+#: Events that every part of a survival split must hold: fewer have no pair to put in order.
+LEAST_EVENTS = 2
 
 
 @dataclass(frozen=True)
@@ -34,14 +37,15 @@ class Split:
 def split_folds(samples: Samples, n_folds: int = 5, stop_fraction: float = 0.15, seed: int = 0) -> list[Split]:
     """Split samples for cross-validation.
 
-    Classes are spread evenly over the folds; samples of one group never lie on two sides. The stopping part is taken
-    from the training part by the same rules; every class is left to fit with in every fold.
+    Classes, and events of survival, are spread evenly over the folds; samples of one group never lie on two sides. The
+    stopping part is taken from the training part by the same rules; every class is left to fit with in every fold.
 
     Raises
     ------
     DataError
         If a class has fewer samples, or there are fewer groups, than the folds need; if all samples of a class lie in
-        groups that would be held out together; if ``stop_fraction`` is not between 0 and 1.
+        groups that would be held out together; if a part of a survival split holds fewer than two events; if
+        ``stop_fraction`` is not between 0 and 1.
     """
     if not 0 < stop_fraction < 1:
         raise DataError(
@@ -54,6 +58,7 @@ def split_folds(samples: Samples, n_folds: int = 5, stop_fraction: float = 0.15,
     for fold, (train, test) in enumerate(_fold_rows(samples, rows, n_folds, seed)):
         if not len(test):
             raise DataError(f"Fold {fold + 1} of {n_folds} holds no group.", "Ask for fewer folds.")
+        _refuse_too_few_events(samples, {"test": test}, fold)
         splits.append(Split(fold, *_take_stopping_part(samples, train, n_inner, fold, seed + 1 + fold), test))
     return splits
 
@@ -66,11 +71,16 @@ def _take_stopping_part(samples: Samples, train: Index, n_parts: int, fold: int,
             "Samples in more groups are needed, or other folds.",
         )
     lost: set[int] = set()
+    parts: dict[str, Index] = {}
     for fit, stop in _fold_rows(samples, train, n_parts, seed):
+        parts = {"fitting": train[fit], "stopping": train[stop]}
+        if samples.task == "survival" and min(_events(samples, rows) for rows in parts.values()) < LEAST_EVENTS:
+            continue
         missing = set(samples.target) - set(samples.target[train[fit]]) if samples.classes else set()
         if len(stop) and not missing:
             return train[fit], train[stop]
         lost |= missing
+    _refuse_too_few_events(samples, parts, fold)
     names = ", ".join(samples.classes[i] for i in sorted(lost))
     raise DataError(
         f"In fold {fold + 1} no samples of these classes are left to fit with: {names}. They lie in too few groups.",
@@ -93,9 +103,9 @@ def splits_table(splits: list[Split], samples: Samples) -> pd.DataFrame:
 
 def _fold_rows(samples: Samples, rows: Index, n_folds: int, seed: int) -> list[tuple[Index, Index]]:
     """Return (training, held out) positions *within* ``rows`` of every fold."""
-    target = samples.target[rows]
+    strata = _strata(samples, rows)
     groups = None if samples.groups is None else samples.groups[rows]
-    stratify = samples.task == "classification"
+    stratify = strata is not None
     kinds = {
         (True, False): StratifiedKFold,
         (True, True): StratifiedGroupKFold,
@@ -104,14 +114,42 @@ def _fold_rows(samples: Samples, rows: Index, n_folds: int, seed: int) -> list[t
     }
     # The inner split may be finer than there are samples, groups, or samples of a class.
     most = len(rows) if groups is None else len(np.unique(groups))
-    if stratify:
-        counts = np.bincount(target)[np.unique(target)]
+    if samples.task == "survival":
+        most = min(most, _events(samples, rows) // LEAST_EVENTS)
+    elif strata is not None:
+        counts = np.bincount(strata)[np.unique(strata)]
         most = min(most, int(counts.min() if groups is None else counts.max()))
     n_folds = max(2, min(n_folds, most))
     splitter = kinds[stratify, groups is not None](n_splits=n_folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # small classes: checked by the callers
-        return list(splitter.split(np.zeros(len(rows)), target, groups))
+        return list(splitter.split(np.zeros(len(rows)), strata, groups))
+
+
+def _strata(samples: Samples, rows: Index) -> Index | None:
+    """Return what is spread evenly over the parts: classes, or events and censored samples."""
+    if samples.task == "classification":
+        return np.asarray(samples.target[rows], dtype=np.int64)
+    return samples.target[rows, 1].astype(np.int64) if samples.task == "survival" else None
+
+
+def _events(samples: Samples, rows: Index) -> int:
+    return int(samples.target[rows, 1].sum())
+
+
+def _refuse_too_few_events(samples: Samples, parts: dict[str, Index], fold: int) -> None:
+    if samples.task != "survival":
+        return
+    for name, rows in parts.items():
+        if _events(samples, rows) < LEAST_EVENTS:
+            counts = ", ".join(
+                f"{part} part {_events(samples, own)} of {len(own)} samples" for part, own in parts.items()
+            )
+            raise DataError(
+                f"In fold {fold + 1} the {name} part holds fewer than {LEAST_EVENTS} events ({counts}); all others are "
+                "censored.",
+                "Ask for fewer folds, try another seed, or add samples with an event.",
+            )
 
 
 def _refuse_too_few(samples: Samples, n_folds: int) -> None:
@@ -134,5 +172,13 @@ def _refuse_too_few(samples: Samples, n_folds: int) -> None:
                 f"Classes with fewer than {least} samples, which {n_folds} folds need: {', '.join(small)}.",
                 "Ask for fewer folds, or merge or remove these classes.",
             )
-    elif len(samples) < 3 * n_folds:
+        return
+    if samples.task == "survival":
+        events, least = _events(samples, np.arange(len(samples))), LEAST_EVENTS * max(n_folds, 3)
+        if events < least:
+            raise DataError(
+                f"{events} events in {len(samples)} samples are too few for {n_folds} folds, which need {least}.",
+                "Ask for fewer folds, or add samples with an event.",
+            )
+    if len(samples) < 3 * n_folds:
         raise DataError(f"{len(samples)} samples are too few for {n_folds} folds.", "Ask for fewer folds.")

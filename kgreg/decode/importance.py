@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kgreg.data.targets import ONE_OUTPUT, Task
 from kgreg.errors import DataError
 from kgreg.fit.train import FittedModel
 
@@ -30,14 +31,15 @@ def node_importance(
     For output c and node t with neurons k the attribution of a sample is
     ``a = sum_k (h_k - mean h_k) d o_c / d h_k`` (the total derivative, through all paths), where the mean is taken
     over the reference samples and, for classes, ``o_c`` is the logit minus the mean logit, which makes it immune to
-    a shift common to all classes. Genes are scored in the same way through their scaled input.
+    a shift common to all classes; for a label it is the logit, for survival the log hazard. Genes are scored in the
+    same way through their scaled input.
 
     Parameters
     ----------
     model
         A trained network.
     x, target
-        ``[n, n_inputs]`` unscaled, ``[n]`` class index (or value): the held-out samples.
+        ``[n, n_inputs]`` unscaled, and as ``Samples.target``: the held-out samples.
     reference
         ``[m, n_inputs]`` unscaled: the training samples, for the mean activations.
     outputs
@@ -46,35 +48,47 @@ def node_importance(
     Returns
     -------
     DataFrame
-        Index: node ids (inputs, then terms). Columns: for classes one an output, the mean attribution to the class
-        over its own samples (signed: positive supports the class; NaN if no sample has it), and ``all``, the mean over
-        the classes of the mean size of the attribution to a sample's own class. For regression only ``all``, the mean
+        Index: node ids (inputs, then terms). Columns: for classes and labels one an output, the mean attribution to it
+        over the samples that have it (signed: positive supports it; NaN if no sample has it), and ``all``, the mean
+        over these outputs of the mean size of those attributions. For regression and survival only ``all``, the mean
         size of the attribution.
     """
     if not len(x):
         raise DataError("There are no samples to score the network on.")
     network = model.network
     mean = _mean_activation(model, reference, batch_size)
-    classes = model.task == "classification"
     n_nodes = network.n_inputs + len(network.term_ids)
     signed = np.zeros((n_nodes, len(outputs)))
     size = np.zeros((n_nodes, len(outputs)))
-    group = target.astype(np.int64) if classes else np.zeros(len(x), dtype=np.int64)
+    own = samples_of_outputs(model.task, target, len(outputs))
     scaled = torch.from_numpy(model.scaler.transform(x))
-    for c in np.unique(group):
-        members = np.flatnonzero(group == c)
+    for c, members in enumerate(own):
         for start in range(0, len(members), batch_size):
             rows = members[start : start + batch_size]
-            attribution = _attribute(model, scaled[torch.from_numpy(rows)], mean, int(c))
+            attribution = _attribute(model, scaled[torch.from_numpy(rows)], mean, c)
             signed[:, c] += attribution.sum(axis=1)
             size[:, c] += np.abs(attribution).sum(axis=1)
-    counts = np.bincount(group, minlength=len(outputs)).astype(float)
-    counts[counts == 0] = np.nan
+    counts = np.array([len(members) or np.nan for members in own])
     index = [*model.blueprint.inputs["node"], *network.term_ids]
-    overall = np.nanmean(size / counts, axis=1)
-    if not classes:
+    overall = _mean_of_known(size / counts)
+    if model.task in ONE_OUTPUT:
         return pd.DataFrame({ALL: overall}, index=index)
     return pd.DataFrame(signed / counts, index=index, columns=outputs).assign(**{ALL: overall})
+
+
+def samples_of_outputs(task: Task, target: NDArray[Any], n_outputs: int) -> list[NDArray[np.int64]]:
+    """Return for every output the positions of its samples: of a class or label those that have it, else all."""
+    if task == "classification":
+        return [np.flatnonzero(target == c) for c in range(n_outputs)]
+    if task == "multilabel":
+        return [np.flatnonzero(target[:, c] == 1) for c in range(n_outputs)]
+    return [np.arange(len(target))]
+
+
+def _mean_of_known(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean over the columns that are not NaN; NaN if all are."""
+    known = ~np.isnan(values).all(axis=0)
+    return values[:, known].mean(axis=1) if known.any() else np.full(len(values), np.nan)
 
 
 def _attribute(model: FittedModel, scaled: Tensor, mean: Tensor, output: int) -> NDArray[np.float64]:

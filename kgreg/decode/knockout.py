@@ -11,7 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from kgreg.decode.importance import ALL
+from kgreg.data.targets import ONE_OUTPUT
+from kgreg.decode.importance import ALL, samples_of_outputs
 from kgreg.errors import DataError
 from kgreg.fit.crossval import CrossValidation
 from kgreg.fit.threads import limit_threads
@@ -23,8 +24,8 @@ from kgreg.progress import Progress, no_progress
 class KnockoutEffect:
     """Effect on single samples.
 
-    ``outputs [n, n_outputs]``: change of class probability (or value). ``subsystems [n_terms, n]``: root mean square
-    change of the term's neurons, in standard deviations of each neuron over the samples.
+    ``outputs [n, n_outputs]``: change of probability, value or log hazard. ``subsystems [n_terms, n]``: root mean
+    square change of the term's neurons, in standard deviations of each neuron over the samples.
     """
 
     outputs: NDArray[np.float32]
@@ -72,9 +73,10 @@ def knockout_table(
     Returns
     -------
     DataFrame
-        ``knockout, genes, kind`` (output or term), ``target`` (class or term id), ``label``, ``group`` (the class of
-        the samples, or "all"), ``delta`` (see :class:`KnockoutEffect`; mean over the samples, then over the networks),
-        ``low, high`` (95 %, Student's t over the networks), ``n`` (networks), ``samples`` and ``seed``.
+        ``knockout, genes, kind`` (output or term), ``target`` (class, label, "risk" or term id), ``label``, ``group``
+        (the class of the samples, a label that they have, or "all"), ``delta`` (see :class:`KnockoutEffect`; mean over
+        the samples, then over the networks), ``low, high`` (95 %, Student's t over the networks), ``n`` (networks),
+        ``samples`` and ``seed``.
 
     Raises
     ------
@@ -128,11 +130,12 @@ def _effect_rows(result: CrossValidation, kind: str, values: NDArray[np.float64]
 
 
 def _groups(result: CrossValidation, rows: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
-    """Return the samples of every class present, and all of them, as positions within ``rows``."""
+    """Return the samples of every class or label present, and all of them, as positions within ``rows``."""
     groups = {ALL: np.arange(len(rows))}
-    if result.samples.task == "classification":
-        target = result.samples.target[rows]
-        groups |= {result.samples.classes[c]: np.flatnonzero(target == c) for c in np.unique(target)}
+    samples = result.samples
+    if samples.task not in ONE_OUTPUT:
+        members = samples_of_outputs(samples.task, samples.target[rows], len(samples.outputs))
+        groups |= {name: own for name, own in zip(samples.outputs, members, strict=True) if len(own)}
     return groups
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from kgreg.data.targets import ONE_OUTPUT
 from kgreg.decode.importance import ALL, node_importance
 from kgreg.fit.crossval import CrossValidation
 from kgreg.fit.threads import limit_threads
@@ -64,7 +65,7 @@ def explain(result: CrossValidation, progress: Progress = no_progress) -> Explan
         against), ``null_mean`` (its mean score there), ``z, p, q`` (of that null) and ``rank`` (within kind and
         output, by ``z``, else by ``score``).
     """
-    columns = [ALL] if result.samples.task == "regression" else [*result.outputs, ALL]
+    columns = [ALL] if result.samples.task in ONE_OUTPUT else [*result.outputs, ALL]
     scores: dict[str, list[NDArray[np.float64]]] = {}
     nodes: list[str] = []
     for done, job in enumerate(result.jobs):

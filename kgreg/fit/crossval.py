@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from kgreg.blueprint.model import Blueprint
 from kgreg.data.samples import Samples
 from kgreg.data.splits import Split
+from kgreg.data.targets import TRUE_LABEL
 from kgreg.fit.arms import Job, arm_blueprint, arm_samples, plan
 from kgreg.fit.baseline import fit_baseline
+from kgreg.fit.labels import summarise_labels
 from kgreg.fit.metrics import MAIN_METRIC, compare, fold_interval, score
 from kgreg.fit.parallel import fit_jobs
 from kgreg.fit.settings import TrainSettings
@@ -39,7 +41,9 @@ class CrossValidation:
     models
         Job name -> trained network.
     predictions
-        ``arm, fold, replicate, sample, target`` and one column an output, for every test sample.
+        ``arm, fold, replicate, sample`` for every test sample, and: ``target`` with one column a class, or
+        ``predicted``; for every label of a multilabel task ``target.LABEL`` (NaN: unknown) and ``LABEL`` (probability);
+        for survival ``time, event, risk``.
     scores
         ``arm, fold, replicate, metric, value``.
     baseline_settings
@@ -59,8 +63,8 @@ class CrossValidation:
 
     @property
     def outputs(self) -> list[str]:
-        """Names of the outputs: the classes, or the label of a regression."""
-        return self.samples.classes or [self.samples.label]
+        """Names of the outputs: the classes, the labels, "risk", or the label of a regression."""
+        return self.samples.outputs
 
     def fits(self, kind: str) -> Iterator[tuple[Job, FittedModel]]:
         """Yield the jobs of one kind of arm ("graph", "rewired", "labels") with their models."""
@@ -79,7 +83,10 @@ class CrossValidation:
 
     def summary(self) -> dict[str, Any]:
         """Return the metrics of every kind of arm with intervals, and the main comparisons (JSON values)."""
-        return summarise(self.scores, self.splits, self.samples, self.seed)
+        found = summarise(self.scores, self.splits, self.samples, self.seed)
+        if self.samples.task == "multilabel":
+            found["labels"] = summarise_labels(self.predictions, self.splits, self.samples.labels)
+        return found
 
 
 def cross_validate(
@@ -163,18 +170,20 @@ def _prediction_table(
     arm: str, split: Split, replicate: int, samples: Samples, predicted: NDArray[np.float32]
 ) -> pd.DataFrame:
     target = samples.target[split.test]
-    table = pd.DataFrame(
-        {
-            "arm": arm,
-            "fold": split.fold,
-            "replicate": replicate,
-            "sample": [samples.names[i] for i in split.test],
-            "target": np.asarray(samples.classes)[target] if samples.classes else target,
-        }
-    )
-    for i, name in enumerate(samples.classes or ["predicted"]):
-        table[name] = predicted[:, i]
-    return table
+    columns: dict[str, Any] = {
+        "arm": arm,
+        "fold": split.fold,
+        "replicate": replicate,
+        "sample": [samples.names[i] for i in split.test],
+    }
+    if samples.task == "multilabel":
+        columns |= {TRUE_LABEL + name: target[:, i] for i, name in enumerate(samples.labels)}
+    elif samples.task == "survival":
+        columns |= {"time": target[:, 0], "event": target[:, 1].astype(bool)}
+    else:
+        columns["target"] = np.asarray(samples.classes)[target] if samples.classes else target
+    names = ["predicted"] if samples.task == "regression" else samples.outputs
+    return pd.DataFrame(columns | {name: predicted[:, i] for i, name in enumerate(names)})
 
 
 def _score_rows(

@@ -9,12 +9,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss, r2_score, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    balanced_accuracy_score,
+    f1_score,
+    log_loss,
+    r2_score,
+    roc_auc_score,
+)
 
-from kgreg.data.samples import Task
+from kgreg.data.targets import Task
 
 #: The metric that verdicts are about, by task.
-MAIN_METRIC: dict[Task, str] = {"classification": "balanced_accuracy", "regression": "pearson_r"}
+MAIN_METRIC: dict[Task, str] = {
+    "classification": "balanced_accuracy",
+    "regression": "pearson_r",
+    "multilabel": "auroc",
+    "survival": "concordance",
+}
+
+#: Rows of pairs that are compared at once.
+_PAIR_ROWS = 512
 
 
 @dataclass(frozen=True)
@@ -37,16 +53,24 @@ def score(task: Task, target: NDArray[Any], predicted: NDArray[np.float32]) -> d
     Parameters
     ----------
     target
-        ``[n]`` class index or value.
+        As ``Samples.target``.
     predicted
-        ``[n, n_classes]`` probabilities, or ``[n, 1]`` values.
+        ``[n, n_classes]`` or ``[n, n_labels]`` probabilities, or ``[n, 1]`` values or risks.
 
     Returns
     -------
     dict
         Classification: balanced_accuracy, accuracy, macro_f1, auroc (one against the rest, macro; NaN if a class is
-        absent), log_loss. Regression: pearson_r (NaN if the prediction is constant), r2, rmse.
+        absent), log_loss. Regression: pearson_r (NaN if the prediction is constant), r2, rmse. Multilabel: auroc and
+        average_precision, means over the labels with both values (see :func:`score_labels`). Survival: concordance.
     """
+    if task == "multilabel":
+        by_label = score_labels(target, predicted)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Mean of empty slice")
+            return {metric: float(np.nanmean(values)) for metric, values in by_label.items()}
+    if task == "survival":
+        return {"concordance": concordance(target[:, 0], target[:, 1], predicted[:, 0])}
     if task == "regression":
         value = predicted[:, 0]
         constant = np.ptp(value) == 0 or np.ptp(target) == 0
@@ -75,6 +99,46 @@ def score(task: Task, target: NDArray[Any], predicted: NDArray[np.float32]) -> d
         "auroc": auroc,
         "log_loss": float(log_loss(target, probability, labels=np.arange(n_classes))),
     }
+
+
+def score_labels(target: NDArray[Any], predicted: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
+    """Score every label of ``target [n, n_labels]`` (0, 1, NaN) over the samples in which it is known.
+
+    Returns
+    -------
+    dict
+        auroc and average_precision, each ``[n_labels]``; NaN for a label without both values.
+    """
+    n_labels = target.shape[1]
+    scores = {name: np.full(n_labels, np.nan) for name in ("auroc", "average_precision")}
+    for i in range(n_labels):
+        known = ~np.isnan(target[:, i])
+        truth, given = target[known, i], predicted[known, i]
+        if len(np.unique(truth)) == 2:
+            scores["auroc"][i] = roc_auc_score(truth, given)
+            scores["average_precision"][i] = average_precision_score(truth, given)
+    return scores
+
+
+def concordance(time: NDArray[Any], event: NDArray[Any], risk: NDArray[Any]) -> float:
+    """Return Harrell's concordance index (1982): the share of comparable pairs that the risk puts in order.
+
+    A pair is comparable if the sample with the shorter time had the event; at one time, an event comes before a
+    censored sample, and two events are not compared. Equal risks count half. NaN without a comparable pair.
+
+    Parameters
+    ----------
+    time, event, risk
+        ``[n]``; a higher risk means an earlier event.
+    """
+    died = np.flatnonzero(event)
+    pairs, right = 0, 0.0
+    for start in range(0, len(died), _PAIR_ROWS):
+        rows = died[start : start + _PAIR_ROWS, None]
+        after = (time > time[rows]) | ((time == time[rows]) & (event == 0))
+        pairs += int(after.sum())
+        right += float((after & (risk < risk[rows])).sum()) + 0.5 * float((after & (risk == risk[rows])).sum())
+    return right / pairs if pairs else float("nan")
 
 
 def fold_interval(values: NDArray[np.float64], test_share: float) -> Interval:

@@ -8,12 +8,12 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler, TensorDataset
 
-from kgreg.data.samples import Task
+from kgreg.data.targets import Task
+from kgreg.fit.losses import loss_function
 from kgreg.fit.settings import TrainSettings
 from kgreg.nn.visible import NetworkOutput, VisibleNetwork
 
@@ -26,8 +26,8 @@ class VisibleModule(L.LightningModule):
     ) -> None:
         super().__init__()
         self.network = network
-        self.task = task
         self.settings = settings
+        self._loss = loss_function(task, settings.loss)
         self.seed = seed
         self.register_buffer("class_weight", class_weight, persistent=False)
 
@@ -59,19 +59,14 @@ class VisibleModule(L.LightningModule):
         return loss + self.settings.auxiliary * self.auxiliary_loss(out.auxiliary, y)
 
     def output_loss(self, outputs: Tensor, y: Tensor) -> Tensor:
-        """Return cross-entropy (classes weighted) or mean squared error."""
-        if self.task == "classification":
-            weight: Any = self.class_weight
-            return F.cross_entropy(outputs, y, weight=weight)
-        return F.mse_loss(outputs[:, 0], y)
+        """Return the task's loss of ``outputs [batch, n_outputs]``."""
+        weight: Any = self.class_weight
+        return self._loss(outputs.t(), y, weight)
 
     def auxiliary_loss(self, auxiliary: Tensor, y: Tensor) -> Tensor:
         """Return the mean loss of the terms' heads, ``auxiliary [n_terms, n_outputs, batch]``."""
-        n_terms = len(auxiliary)
-        if self.task == "classification":
-            # Terms stand where samples do and samples where pixels do: the softmax runs over contiguous batches.
-            return F.cross_entropy(auxiliary, y.expand(n_terms, -1), weight=self.class_weight)  # type: ignore[arg-type]
-        return F.mse_loss(auxiliary[:, 0], y.expand(n_terms, -1))
+        weight: Any = self.class_weight
+        return self._loss(auxiliary, y, weight).mean()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return AdamW."""
@@ -107,7 +102,7 @@ class ShuffledBatches(Sampler[list[int]]):
 
 
 def training_batches(x: NDArray[Any], y: NDArray[Any], batch_size: int, seed: int) -> DataLoader[Any]:
-    """Return shuffled batches of ``x [n, features]`` and ``y [n]``, each taken in one indexing step."""
+    """Return shuffled batches of ``x [n, features]`` and ``y [n, ...]``, each taken in one indexing step."""
     data = TensorDataset(torch.from_numpy(x), torch.from_numpy(y))
     return DataLoader(data, batch_size=None, sampler=ShuffledBatches(len(x), batch_size, seed))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from kgreg.fit.losses import LossName
 from kgreg.nn.visible import Order
 
 
@@ -23,7 +24,9 @@ class TrainSettings:
     order, dropout
         See :class:`kgreg.nn.VisibleNetwork`.
     class_weight
-        "balanced": every class counts the same in the loss, and in the linear baseline's.
+        "balanced": every class, and both values of a label, count the same in the loss and in the linear baseline's.
+    loss
+        "auto": the task's own; for regression also "mse", "ccc" or "huber" (see :mod:`kgreg.fit.losses`).
     accelerator
         "auto", "cpu" or "cuda".
     threads
@@ -40,6 +43,7 @@ class TrainSettings:
     order: Order = "norm-tanh"
     dropout: float = 0.0
     class_weight: Literal["balanced", "none"] = "balanced"
+    loss: LossName = "auto"
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = 1
 

@@ -11,7 +11,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from kgreg.blueprint.model import Blueprint
-from kgreg.data.samples import Samples, Task
+from kgreg.data.samples import Samples
 from kgreg.data.scaling import Scaler
 from kgreg.data.splits import Split
+from kgreg.data.targets import Task
 from kgreg.disk import replace_text
 from kgreg.errors import FitError
 from kgreg.fit.checkpoints import SafetensorsIO
@@ -48,7 +49,8 @@ class FittedModel:
     network
         In evaluation mode, on the CPU.
     scaler
-        Fitted on the training part; for regression ``target_scale`` holds the mean and sd of its target.
+        Fitted on the training part. For regression ``target_scale`` holds the mean and sd of its target; for survival
+        the first number is what makes the mean risk of the training part 0.
     history
         One row an epoch: ``epoch``, ``train_loss``, ``stop_loss``.
     """
@@ -63,7 +65,11 @@ class FittedModel:
     history: list[dict[str, float]]
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return class probabilities ``[n, n_classes]`` or values ``[n, 1]`` for unscaled ``x [n, n_inputs]``."""
+        """Return predictions for unscaled ``x [n, n_inputs]``.
+
+        Probabilities ``[n, n_classes]`` or ``[n, n_labels]``, values ``[n, 1]``, or for survival ``[n, 1]`` log partial
+        hazards, relative to the mean of the training samples.
+        """
         return self._predicted(self._passed(x))
 
     def respond(self, x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -79,6 +85,8 @@ class FittedModel:
     def _predicted(self, passed: NetworkOutput) -> NDArray[np.float32]:
         if self.task == "classification":
             outputs = torch.softmax(passed.outputs, dim=1)
+        elif self.task == "multilabel":
+            outputs = torch.sigmoid(passed.outputs)
         else:
             outputs = passed.outputs * self.target_scale[1] + self.target_scale[0]
         result: NDArray[np.float32] = outputs.numpy()
@@ -114,7 +122,7 @@ def fit_network(
         return _reuse(folder, blueprint, settings, seed)
     x = samples.columns(blueprint.inputs["feature"].tolist())
     scaler = Scaler.fit(x[split.train])
-    n_outputs = len(samples.classes) or 1
+    n_outputs = len(samples.outputs)
     target, target_scale = _scaled_target(samples, split)
     torch.manual_seed(seed)
     network = VisibleNetwork(
@@ -127,6 +135,8 @@ def fit_network(
     best_epoch, history = _run(module, batches, stop, settings, scratch, on_epoch)
     network.eval().cpu()
     model = FittedModel(network, blueprint, scaler, samples.task, target_scale, seed, best_epoch, history)
+    if samples.task == "survival":  # the loss ignores a shift of all risks
+        model = replace(model, target_scale=(-float(model.predict(x[split.train]).mean()), 1.0))
     if folder is not None:
         save_fitted(model, settings, n_outputs, folder)
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
@@ -212,7 +222,7 @@ class _Best(Callback):
 
 
 def _scaled_target(samples: Samples, split: Split) -> tuple[NDArray[Any], tuple[float, float]]:
-    if samples.task == "classification":
+    if samples.task != "regression":
         return samples.target, (0.0, 1.0)
     train = samples.target[split.train]
     centre, spread = float(train.mean()), float(train.std()) or 1.0
@@ -220,8 +230,14 @@ def _scaled_target(samples: Samples, split: Split) -> tuple[NDArray[Any], tuple[
 
 
 def _class_weight(samples: Samples, split: Split, settings: TrainSettings) -> torch.Tensor | None:
-    if samples.task != "classification" or settings.class_weight == "none":
+    """Return ``[n_classes]`` weights, or ``[n_labels]`` how much more a positive weighs than a negative."""
+    if samples.task not in ("classification", "multilabel") or settings.class_weight == "none":
         return None
+    if samples.task == "multilabel":
+        positive, negative = ((samples.target[split.fit] == value).sum(axis=0) for value in (1, 0))
+        # A label with one value only in these rows has nothing to balance.
+        ratio = np.where((positive > 0) & (negative > 0), negative / np.maximum(positive, 1), 1.0)
+        return torch.from_numpy(ratio.astype(np.float32))
     counts = np.bincount(samples.target[split.fit], minlength=len(samples.classes))
     weight = len(split.fit) / (len(counts) * np.maximum(counts, 1))
     return torch.from_numpy(weight.astype(np.float32))

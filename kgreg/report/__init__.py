@@ -15,6 +15,8 @@ from kgreg.report.figures import (
 from kgreg.report.hierarchy_view import hierarchy_plot
 from kgreg.report.knockout_figures import knockout_bars, knockout_map, knockout_overview
 from kgreg.report.page import render_report, write_report
+from kgreg.report.survival import kaplan_meier
+from kgreg.report.task_figures import label_plot, survival_plot
 
 __all__ = [
     "ReportContents",
@@ -22,12 +24,15 @@ __all__ = [
     "confusion_plot",
     "forest_plot",
     "hierarchy_plot",
+    "kaplan_meier",
     "knockout_bars",
     "knockout_map",
     "knockout_overview",
+    "label_plot",
     "level_plot",
     "metric_plot",
     "regression_plot",
     "render_report",
+    "survival_plot",
     "write_report",
 ]

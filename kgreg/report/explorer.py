@@ -33,7 +33,7 @@ def explorer_data(contents: ReportContents) -> dict[str, Any]:
         scale = colours(tree, ranking, output)
         outputs.append(
             {
-                "name": name_of_output(output, contents.data["classes"]),
+                "name": name_of_output(output, contents.data["task"]),
                 "title": scale["title"],
                 "limit": scale["limit"],
                 "coloured_by": "score" if scale["title"] == "score" else "z",

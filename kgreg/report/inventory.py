@@ -50,6 +50,11 @@ def class_rows(classes: Mapping[str, int]) -> list[dict[str, Any]]:
     ]
 
 
+def label_rows(labels: Mapping[str, Mapping[str, int]]) -> list[dict[str, str]]:
+    """Return how many samples have each label of a multilabel task, lack it, or are unknown."""
+    return [{"name": name, **{part: count(n) for part, n in counts.items()}} for name, counts in labels.items()]
+
+
 def matching_rows(matching: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return what became of the gene names: outcome, count and the names."""
     rows = []

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from kgreg.data.targets import RISK
 from kgreg.report.numbers import decimals_for, interval, is_known
 from kgreg.report.style import ACCENT, AGAINST, coloraxis, figure, short, text
 
@@ -23,7 +24,7 @@ def knockout_bars(knockouts: pd.DataFrame, knockout: str, group: str = ALL, most
     knockouts
         Of :func:`kgreg.decode.knockout_table`.
     group
-        "all" samples, or those of one class.
+        "all" samples, or those of one class or label.
     most
         Of more outputs than this, those that change most are shown.
     """
@@ -35,18 +36,18 @@ def knockout_bars(knockouts: pd.DataFrame, knockout: str, group: str = ALL, most
 
 
 def knockout_map(knockouts: pd.DataFrame, knockout: str) -> Any:
-    """Return the change of every output (columns) in the samples of every class (rows)."""
+    """Return the change of every output (columns) in the samples of every class or label (rows)."""
     rows = _outputs(knockouts, knockout)
     groups = [group for group in dict.fromkeys(rows["group"]) if group != ALL]
     samples = rows.groupby("group", sort=False)["samples"].first()
     names = [f"{short(group, 30)} ({samples[group]})" for group in groups]
-    return _heat(rows, "group", groups, names, "true class (samples)")
+    return _heat(rows, "group", groups, names, "samples of (number)")
 
 
 def knockout_overview(knockouts: pd.DataFrame) -> Any:
     """Return the change of every output (columns) under every knockout (rows), over all samples.
 
-    With a single output (a regression), bars with 95 % intervals.
+    With a single output (regression, survival), bars with 95 % intervals.
     """
     rows = knockouts[(knockouts["kind"] == "output") & (knockouts["group"] == ALL)]
     names = list(dict.fromkeys(rows["knockout"]))
@@ -147,6 +148,8 @@ def _outputs(knockouts: pd.DataFrame, knockout: str) -> pd.DataFrame:
 
 
 def _change(knockouts: pd.DataFrame) -> str:
-    """Name what changes: a probability if there are classes, else the value."""
-    outputs = knockouts.loc[knockouts["kind"] == "output", "target"].nunique()
-    return "change of class probability" if outputs > 1 else "change of the predicted value"
+    """Name what changes: a probability if there are several outputs, else the value of the one."""
+    outputs = knockouts.loc[knockouts["kind"] == "output", "target"].unique()
+    if len(outputs) > 1:
+        return "change of probability"
+    return "change of the log hazard" if outputs[0] == RISK else "change of the predicted value"

@@ -113,7 +113,9 @@ LOWER_IS_BETTER = frozenset({"log_loss", "rmse"})
 _METRICS = {
     "balanced_accuracy": "balanced accuracy",
     "macro_f1": "macro F1",
-    "auroc": "AUROC (one against the rest)",
+    "auroc": "AUROC",
+    "average_precision": "average precision",
+    "concordance": "concordance index",
     "log_loss": "log loss",
     "pearson_r": "Pearson r",
     "r2": "R²",

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from kgreg.disk import replace_text
 from kgreg.errors import OutputError
-from kgreg.report import figures, inventory, knockout_figures, summary, tables
+from kgreg.report import figures, inventory, knockout_figures, summary, tables, task_figures
 from kgreg.report.contents import ReportContents
 from kgreg.report.embed import asset, figure_json, plotly_script, safe_json, script_hash, script_text
 from kgreg.report.explorer import explorer_data
@@ -76,12 +76,17 @@ def render_report(contents: ReportContents) -> str:
 def _figures(contents: ReportContents) -> dict[str, Any]:
     """Return every figure of the page by its name."""
     metrics, data = contents.metrics, contents.data
+    time = contents.experiment.get("data", {}).get("time")
     names = list(dict.fromkeys(name for arm in metrics["arms"] for name in arm["metrics"]))
     drawn: dict[str, Any] = {f"metric-{name}": figures.metric_plot(metrics, name) for name in names}
     if metrics.get("comparisons"):
         drawn["comparisons"] = figures.comparison_plot(metrics)
-    if data["classes"]:
+    if data["task"] == "classification":
         drawn["confusion"] = figures.confusion_plot(contents.predictions, list(data["classes"]))
+    elif data["task"] == "multilabel":
+        drawn["labels"] = task_figures.label_plot(metrics["labels"])
+    elif data["task"] == "survival":
+        drawn["survival"] = task_figures.survival_plot(contents.predictions, time or "time")
     else:
         drawn["regression"] = figures.regression_plot(contents.predictions, data["label"])
     drawn["levels"] = figures.level_plot(contents.blueprint)
@@ -120,6 +125,10 @@ def _context(contents: ReportContents) -> dict[str, Any]:
         "n_knockouts": int(knockouts["knockout"].nunique()) if len(knockouts) else 0,
         "data": contents.data,
         "classes": inventory.class_rows(contents.data["classes"]),
+        "labels": inventory.label_rows(contents.data.get("labels", {})),
+        "label_scores": summary.label_table(metrics),
+        "most_labels": task_figures.MOST_LABELS,
+        "concordance": summary.concordance(metrics) if contents.data["task"] == "survival" else "",
         "matching": inventory.matching_rows(contents.matching),
         "network": inventory.network_figures(contents),
         "n_roots": len(contents.blueprint.roots),

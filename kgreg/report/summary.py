@@ -28,8 +28,11 @@ _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 def asked(contents: ReportContents) -> str:
     """Say in a sentence what was asked."""
     data, network = contents.data, contents.blueprint.summary()
-    what = f"the {len(data['classes'])} classes of “{data['label']}”" if data["classes"] else f"“{data['label']}”"
-    verb = "tell apart" if data["classes"] else "predict"
+    verb, what = {
+        "classification": ("tell apart", f"the {len(data['classes'])} classes of “{data['label']}”"),
+        "multilabel": ("predict", plural(len(data.get("labels", {})), "label")),
+        "survival": ("predict", f"survival (“{data['label']}”)"),
+    }.get(data["task"], ("predict", f"“{data['label']}”"))
     return (
         f"Can a network wired like {guide(contents)} ({plural(network['terms'], 'term')} over "
         f"{plural(network['genes'], 'gene')}) {verb} {what} in {plural(data['samples'], 'sample')}, and which of "
@@ -146,6 +149,35 @@ def comparison_table(metrics: Mapping[str, Any]) -> list[dict[str, str]]:
         }
         for other, c in ((name, metrics["comparisons"][name]) for name in in_order(metrics.get("comparisons", {})))
     ]
+
+
+def label_table(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the labels of a multilabel task by the metrics of the graph network and the linear baseline."""
+    entries = metrics.get("labels", [])
+    arms = [arm for arm in ("graph", "baseline") if entries and arm in entries[0]["arms"]]
+    columns = [(arm, metric) for arm in arms for metric in entries[0]["arms"][arm]]
+    rows = []
+    for entry in entries:
+        values = [entry["arms"][arm][metric] for arm, metric in columns]
+        cells = [
+            {
+                "text": interval(v["mean"], v["low"], v["high"], 3),
+                "fewer": f"n = {v['n']}" if v["n"] != metrics["folds"] else "",
+            }
+            for v in values
+        ]
+        rows.append({"label": entry["label"], "cells": cells})
+    heads = [f"{name_of_arm(arm)}, {name_of_metric(metric)}" for arm, metric in columns]
+    return {"columns": heads, "rows": rows}
+
+
+def concordance(metrics: Mapping[str, Any]) -> str:
+    """Say the concordance of the graph network with its interval."""
+    value = next(arm["metrics"]["concordance"] for arm in metrics["arms"] if arm["arm"] == "graph")
+    return (
+        f"Concordance index {interval(value['mean'], value['low'], value['high'], 3)} "
+        f"(n = {plural(value['n'], 'fold')}, seed {metrics['seed']}); 0.5 is chance"
+    )
 
 
 def chance(metrics: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -41,11 +41,12 @@ def outputs_of(ranking: pd.DataFrame) -> list[str]:
     return [*(name for name in found if name == ALL), *(name for name in found if name != ALL)]
 
 
-def name_of_output(output: str, classes: Mapping[str, int]) -> str:
+def name_of_output(output: str, task: str) -> str:
     """Return what a reader calls an output."""
     if output != ALL:
         return output
-    return "all classes together" if classes else "all samples"
+    together = {"classification": "all classes together", "multilabel": "all labels together"}
+    return together.get(task, "all samples")
 
 
 def ranking_panels(contents: ReportContents, kind: str) -> list[dict[str, Any]]:
@@ -56,7 +57,7 @@ def ranking_panels(contents: ReportContents, kind: str) -> list[dict[str, Any]]:
     for output in outputs_of(contents.ranking):
         rows = mine[mine["output"] == output]
         best = rows.nsmallest(TOP_ROWS, "rank")
-        name = name_of_output(output, contents.data["classes"])
+        name = name_of_output(output, contents.data["task"])
         passed = int((rows["q"] < ALPHA).sum())
         panels.append(
             {

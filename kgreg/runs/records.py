@@ -53,19 +53,21 @@ def load_compiled(experiment: Experiment, folder: Path, data: AnnData | None = N
 
 def _refuse_other_data(samples: Samples, folder: Path) -> None:
     was, now = read_json(folder / "data.json"), samples.summary()
-    for key in ("sha256", "samples", "features", "classes", "task"):
-        if was[key] != now[key]:
+    for key in ("sha256", "samples", "features", "classes", "task", "labels", "events"):
+        if was.get(key) != now.get(key):
             raise DataError(
-                f"{samples.origin} has changed since {folder} was compiled ({key}: {was[key]} then, {now[key]} now).",
+                f"{samples.origin} has changed since {folder} was compiled ({key}: {was.get(key)} then, "
+                f"{now.get(key)} now).",
                 "Run again with --force, or bring the former file back.",
             )
 
 
 def save_trained(result: CrossValidation, folder: Path) -> None:
     """Write ``predictions.parquet``, ``scores.parquet`` and ``metrics.json`` (the models are there already)."""
-    result.predictions.assign(target=result.predictions["target"].astype(str)).to_parquet(
-        folder / "predictions.parquet", index=False
-    )
+    predictions = result.predictions
+    if "target" in predictions:  # of classes or values
+        predictions = predictions.assign(target=predictions["target"].astype(str))
+    predictions.to_parquet(folder / "predictions.parquet", index=False)
     result.scores.to_parquet(folder / "scores.parquet", index=False)
     write_json(folder / "metrics.json", {**result.summary(), "baseline_settings": result.baseline_settings})
 

@@ -12,6 +12,7 @@ from kgreg.data.bundled import bundled_file
 from kgreg.decode import Explanation
 from kgreg.experiment import Experiment
 from kgreg.fit import TrainSettings
+from kgreg.fit.losses import loss_function
 from kgreg.progress import Progress, no_progress
 from kgreg.store import default_location, is_server, load, open_store
 
@@ -53,6 +54,7 @@ def settings_of(experiment: Experiment) -> TrainSettings:
         order=network.order,
         dropout=network.dropout,
         class_weight=training.class_weight,
+        loss=training.loss,
         accelerator=training.accelerator,
         threads=training.threads,
     )
@@ -63,7 +65,13 @@ def read_data(experiment: Experiment, data: AnnData | None = None) -> Samples:
     section = experiment.data
     source = bundled_file(section.file) if section.file.startswith("scanpy:") else Path(section.file)
     return read_samples(
-        data if data is not None else source, section.label, layer=section.layer, group=section.group, task=section.task
+        data if data is not None else source,
+        section.label,
+        time=section.time,
+        event=section.event,
+        layer=section.layer,
+        group=section.group,
+        task=section.task,
     )
 
 
@@ -82,6 +90,7 @@ def compile_experiment(
     """
     progress("reading the data", 0.0)
     samples = read_data(experiment, data)
+    loss_function(samples.task, experiment.training.loss)  # refuses a loss that is for another task
     splits = split_data(experiment, samples)
     knowledge = experiment.knowledge
     location: Any = knowledge.store

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import event, given, settings
@@ -153,6 +155,62 @@ def test_a_class_that_lives_in_one_group_is_refused_by_name() -> None:
     target = [2 if g == 3 else i % 2 for i, g in enumerate(groups)]
     with pytest.raises(DataError, match="class 2"):
         split_folds(make(target, groups), 4)
+
+
+# ---- survival and labels ---------------------------------------------------------------------------------------------
+
+
+def with_target(target: np.ndarray, task: str, groups: list[int] | None = None) -> Samples:
+    samples = make([float(i) for i in range(len(target))], groups)
+    labels = [f"label {i}" for i in range(target.shape[1])] if task == "multilabel" else []
+    return replace(samples, target=target.astype(np.float32), task=task, labels=labels)
+
+
+def survival(events: list[bool], groups: list[int] | None = None) -> Samples:
+    return with_target(np.stack([np.arange(len(events)) + 1.0, events], axis=1), "survival", groups)
+
+
+@some
+@given(st.integers(2, 4), st.integers(0, 60), st.integers(0, 20), st.integers(0, 5))
+def test_events_are_spread_evenly(n_folds: int, censored: int, more: int, seed: int) -> None:
+    n_events = 2 * max(n_folds, 3) + more
+    samples = survival([True] * n_events + [False] * censored)
+    try:
+        splits = split_folds(samples, n_folds, seed=seed)
+    except DataError as error:
+        # Every part needs two events; just enough in all may not be enough in each.
+        assert "events" in error.message or "too few" in error.message  # noqa: PT017
+        assert more < 2 * n_folds or n_events + censored < 3 * n_folds
+        return
+    check(splits, samples)
+    for split in splits:
+        assert abs(samples.target[split.test, 1].sum() - n_events / n_folds) <= 1
+        assert min(samples.target[part, 1].sum() for part in (split.fit, split.stop)) >= 2
+
+
+def test_events_in_one_group_leave_a_part_without() -> None:
+    groups = [g for g in range(6) for _ in range(10)]
+    samples = survival([g == 0 for g in groups], groups)
+    with pytest.raises(
+        DataError, match=r"In fold 1 the (test|fitting|stopping) part holds fewer than 2 events \("
+    ) as caught:
+        split_folds(samples, 3)
+    assert "of" in caught.value.message
+    assert "samples" in caught.value.message
+
+
+def test_too_few_events_are_counted() -> None:
+    with pytest.raises(DataError, match="5 events in 100 samples are too few for 4 folds, which need 8"):
+        split_folds(survival([True] * 5 + [False] * 95), 4)
+
+
+@pytest.mark.parametrize("grouped", [True, False])
+def test_labels_are_split_like_values(grouped: bool) -> None:
+    target = np.random.default_rng(0).integers(0, 2, (60, 3))
+    samples = with_target(target, "multilabel", [i % 12 for i in range(60)] if grouped else None)
+    splits = split_folds(samples, 4)
+    check(splits, samples)
+    assert [len(split.test) for split in splits] == [15] * 4
 
 
 def test_the_table_lists_every_sample_once_a_fold() -> None:

@@ -41,18 +41,18 @@ def values() -> Fitted:
 def importance(fitted: Fitted, **options: object) -> pd.DataFrame:
     model, samples, split = fitted
     x = samples.columns(FEATURES)
-    outputs = samples.classes or ["stage"]
-    return node_importance(model, x[split.test], samples.target[split.test], x[split.train], outputs, **options)
+    target, reference = samples.target[split.test], x[split.train]
+    return node_importance(model, x[split.test], target, reference, samples.outputs, **options)
 
 
-def by_nudging(fitted: Fitted) -> np.ndarray:
-    """Return attributions ``[n_nodes, n_test]`` to each sample's own class (or value), by central differences."""
+def by_nudging(fitted: Fitted, label: int = 0) -> np.ndarray:
+    """Return attributions ``[n_nodes, n_test]`` to each sample's own class, or to an output, by central differences."""
     model, samples, split = fitted
     slow = SlowNetwork(copy.deepcopy(model.network).double(), BLUEPRINT)
     raw = samples.columns(FEATURES)
     x, reference = (torch.from_numpy(model.scaler.transform(raw[rows])).double() for rows in (split.test, split.train))
     classes = model.task == "classification"
-    own = torch.from_numpy(samples.target[split.test]).long() if classes else torch.zeros(len(x), dtype=torch.long)
+    own = torch.from_numpy(samples.target[split.test]).long() if classes else torch.full((len(x),), label)
 
     def outcome(x: torch.Tensor, nudge: dict[str, torch.Tensor] | None = None) -> torch.Tensor:
         logits = slow(x, training=False, nudge=nudge)[0]
@@ -94,6 +94,26 @@ def test_values_equal_finite_differences(values: Fitted) -> None:
     table = importance(values)
     assert list(table.columns) == ["all"]
     np.testing.assert_allclose(table["all"], np.abs(by_nudging(values)).mean(axis=1), rtol=1e-3, atol=1e-5)
+
+
+def test_risks_equal_finite_differences() -> None:
+    fitted = fit(small_samples("survival"))
+    table = importance(fitted)
+    assert list(table.columns) == ["all"]
+    np.testing.assert_allclose(table["all"], np.abs(by_nudging(fitted)).mean(axis=1), rtol=1e-3, atol=1e-5)
+
+
+def test_labels_equal_finite_differences_over_the_samples_that_have_them() -> None:
+    fitted = fit(small_samples("multilabel"))
+    _, samples, split = fitted
+    table = importance(fitted)
+    assert list(table.columns) == ["signal", "noise", "all"]
+    sizes = []
+    for i, label in enumerate(samples.labels):
+        own = by_nudging(fitted, i)[:, samples.target[split.test, i] == 1]
+        np.testing.assert_allclose(table[label], own.mean(axis=1), rtol=1e-3, atol=1e-5)
+        sizes.append(np.abs(own).mean(axis=1))
+    np.testing.assert_allclose(table["all"], np.mean(sizes, axis=0), rtol=1e-3, atol=1e-5)
 
 
 def test_the_batch_size_does_not_matter(three_classes: Fitted) -> None:

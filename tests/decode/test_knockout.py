@@ -142,6 +142,22 @@ def test_regression_has_one_group_and_the_label_as_target() -> None:
     assert table.loc[table["kind"] == "output", "target"].tolist() == ["stage"]
 
 
+def test_labels_have_a_group_each_and_survival_has_none() -> None:
+    for task, groups, targets in (
+        ("multilabel", {"all", "signal", "noise"}, {"signal", "noise"}),
+        ("survival", {"all"}, {"risk"}),
+    ):
+        samples = small_samples(task, n=90)
+        splits = split_folds(samples, 3)
+        result = cross_validate(BLUEPRINT, samples, splits, replace(FAST, max_epochs=3), rewired=0, labels=0)
+        table = knockout_table(result, {"one": ["G00"]})
+        outputs = table[table["kind"] == "output"]
+        assert (set(outputs["group"]), set(outputs["target"])) == (groups, targets)
+        if task == "multilabel":
+            carriers = outputs.groupby("group")["samples"].first()
+            assert carriers["noise"] == (samples.target[:, 1] == 1).sum()
+
+
 def test_a_gene_that_the_network_does_not_read_is_named(result: CrossValidation) -> None:
     with pytest.raises(DataError, match=r"Not inputs of the network: TP53, foreign") as caught:
         knockout_table(result, {"fine": ["G00"], "wrong": ["G01", "TP53", "foreign"]})

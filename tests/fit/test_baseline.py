@@ -12,7 +12,9 @@ from sklearn.metrics import balanced_accuracy_score
 from kgreg.data import Samples, split_folds
 from kgreg.data.samples import Task
 from kgreg.fit import fit_baseline
-from kgreg.fit.baseline import ALPHA_GRID, C_GRID
+from kgreg.fit.baseline import ALPHA_GRID, C_GRID, PENALTY_GRID
+from kgreg.fit.cox import fit_cox
+from kgreg.fit.metrics import concordance
 from tests.small_data import FAST, GENES, small_samples
 
 FEATURES = [f"{gene}.data" for gene in GENES]
@@ -56,7 +58,48 @@ def test_ridge_for_values() -> None:
     assert np.corrcoef(predicted[:, 0], y[split.test])[0, 1] > 0.9
 
 
-@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_every_label_has_a_logistic_regression_over_the_samples_in_which_it_is_known() -> None:
+    samples = small_samples("multilabel", n=150)
+    split = split_folds(samples, 3)[0]
+    x = scaled(samples, split.train)
+    predicted, chosen = fit_baseline(samples, FEATURES, split, FAST, seed=0)
+    for i in range(2):
+        rows = split.train[~np.isnan(samples.target[split.train, i])]
+        assert (len(rows) < len(split.train)) == (i == 1)
+        model = LogisticRegression(C=chosen["C"], class_weight="balanced", max_iter=2000)
+        model.fit(x[rows], samples.target[rows, i])
+        np.testing.assert_allclose(predicted[:, i], model.predict_proba(x[split.test])[:, 1], atol=1e-3)
+
+
+def test_a_label_that_does_not_vary_in_training_is_predicted_at_its_rate() -> None:
+    samples = small_samples("multilabel")
+    split = split_folds(samples, 3)[0]
+    target = samples.target.copy()
+    target[split.train, 1] = 1
+    predicted, _ = fit_baseline(replace(samples, target=target), FEATURES, split, FAST, seed=0)
+    assert set(predicted[:, 1]) == {1.0}
+    target[split.train, 1] = np.nan
+    predicted, _ = fit_baseline(replace(samples, target=target), FEATURES, split, FAST, seed=0)
+    assert set(predicted[:, 1]) == {0.5}
+
+
+def test_cox_regression_for_survival() -> None:
+    samples = small_samples("survival", n=240)
+    split = split_folds(samples, 3)[0]
+    x, y = scaled(samples, split.train), samples.target
+    quality = {}
+    for penalty in PENALTY_GRID:
+        risk = x[split.stop] @ fit_cox(x[split.fit], y[split.fit], penalty)
+        quality[penalty] = concordance(*y[split.stop].T, risk)
+    best = max(quality.values())
+    predicted, chosen = fit_baseline(samples, FEATURES, split, FAST, seed=0)
+    # Of penalties that do equally well, the strongest.
+    assert chosen == {"penalty": max(p for p, value in quality.items() if value == pytest.approx(best, abs=1e-9))}
+    assert predicted.shape == (len(split.test), 1)
+    assert concordance(*y[split.test].T, predicted[:, 0]) > 0.75
+
+
+@pytest.mark.parametrize("task", ["classification", "regression", "multilabel", "survival"])
 def test_test_samples_do_not_influence_the_baseline(task: Task) -> None:
     samples = small_samples(task)
     split = split_folds(samples, 3)[1]

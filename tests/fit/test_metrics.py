@@ -14,6 +14,8 @@ from scipy import stats
 from kgreg.data import split_folds
 from kgreg.fit import compare, fold_interval, score
 from kgreg.fit.crossval import summarise, verdict
+from kgreg.fit.labels import summarise_labels
+from kgreg.fit.metrics import concordance, score_labels
 from tests.small_data import small_samples
 
 VALUES = st.lists(st.floats(-1, 1), min_size=2, max_size=10)
@@ -69,6 +71,76 @@ def test_a_constant_prediction_has_no_correlation() -> None:
     scores = score("regression", np.array([1.0, 2.0, 3.0]), np.full((3, 1), 2.0, dtype=np.float32))
     assert math.isnan(scores["pearson_r"])
     assert scores["r2"] == 0.0
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(2, 40), st.integers(0, 999), st.booleans())
+def test_concordance_is_that_of_lifelines(n: int, seed: int, ties: bool) -> None:
+    utils = pytest.importorskip("lifelines.utils")
+    rng = np.random.default_rng(seed)
+    time = rng.integers(1, 6, n).astype(float) if ties else rng.permutation(n) + 1.0
+    risk = rng.integers(0, 4, n).astype(float) if ties else rng.normal(size=n)
+    event = rng.random(n) < 0.6
+    found = concordance(time, event, risk)
+    try:
+        expected = utils.concordance_index(time, -risk, event)
+    except ZeroDivisionError:  # no pair to compare
+        assert math.isnan(found)
+        return
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_concordance_by_hand() -> None:
+    # Pairs: (1, 2), (1, 3), (1, 3 censored) and (3, 3 censored); the last has equal risks, the first is in disorder.
+    time, event = np.array([1.0, 2.0, 3.0, 3.0]), np.array([1, 0, 1, 0])
+    assert concordance(time, event, np.array([0.5, 0.9, 0.1, 0.1])) == pytest.approx(2.5 / 4)
+    assert score("survival", np.stack([time, event], axis=1), np.array([[3.0], [2.0], [1.0], [0.0]])) == {
+        "concordance": 1.0
+    }
+    assert math.isnan(concordance(time, np.zeros(4), np.zeros(4)))
+
+
+def test_many_pairs_are_compared_in_parts() -> None:
+    rng = np.random.default_rng(0)
+    time, event, risk = rng.exponential(size=1500), rng.random(1500) < 0.9, rng.normal(size=1500)
+    right = sum(float((risk[time > time[i]] < risk[i]).sum()) for i in np.flatnonzero(event))
+    total = sum(int((time > time[i]).sum()) for i in np.flatnonzero(event))
+    assert concordance(time, event, risk) == pytest.approx(right / total)
+
+
+def test_labels_are_scored_where_they_are_known() -> None:
+    target = np.array([[0, 1], [1, np.nan], [np.nan, 1], [0, 1], [1, np.nan]])
+    predicted = np.array([[0.1, 0.5], [0.9, 0.5], [0.0, 0.5], [0.6, 0.5], [0.4, 0.5]], dtype=np.float32)
+    by_label = score_labels(target, predicted)
+    # Of the pairs of the first label, 0.4 > 0.6 alone is in disorder; by falling score 1, 0, 1, 0.
+    assert by_label["auroc"][0] == pytest.approx(3 / 4)
+    assert by_label["average_precision"][0] == pytest.approx((1 + 2 / 3) / 2)
+    assert np.isnan([values[1] for values in by_label.values()]).all(), "only one value is there"
+    assert score("multilabel", target, predicted) == {
+        "auroc": pytest.approx(3 / 4),
+        "average_precision": pytest.approx((1 + 2 / 3) / 2),
+    }
+    assert math.isnan(score("multilabel", target[:, 1:], predicted[:, 1:])["auroc"])
+
+
+def test_labels_are_summed_up_by_kind_of_arm() -> None:
+    rng = np.random.default_rng(0)
+    splits = split_folds(small_samples(n=90), 3)
+    frames = []
+    for arm in ("graph", "rewired-0", "rewired-1"):
+        for split in splits:
+            truth = rng.integers(0, 2, (30, 2)).astype(float)
+            frames.append(
+                pd.DataFrame({"target.a": truth[:, 0], "target.b": truth[:, 1] * (split.fold > 0)}).assign(
+                    arm=arm, fold=split.fold, replicate=0, a=rng.random(30), b=rng.random(30)
+                )
+            )
+    first, second = summarise_labels(pd.concat(frames), splits, ["a", "b"])
+    assert (first["label"], set(first["arms"])) == ("a", {"graph", "rewired"})
+    values = [score_labels(f[["target.a"]].to_numpy(), f[["a"]].to_numpy())["auroc"][0] for f in frames[3:]]
+    by_fold = np.mean([values[:3], values[3:]], axis=0)
+    assert first["arms"]["rewired"]["auroc"] == fold_interval(by_fold, 0.5).to_dict()
+    assert second["arms"]["graph"]["auroc"]["n"] == 2, "in one fold the label does not vary"
 
 
 # ---- intervals -------------------------------------------------------------------------------------------------------

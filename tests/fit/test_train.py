@@ -20,6 +20,7 @@ from kgreg.data.samples import Task
 from kgreg.errors import DataError, FitError
 from kgreg.fit import FittedModel, fit_network, load_fitted, score
 from kgreg.fit.checkpoints import SafetensorsIO
+from kgreg.fit.losses import LossName, binary_cross_entropy, cox
 from kgreg.fit.module import ShuffledBatches
 from tests.small_data import FAST, small_blueprint, small_samples
 
@@ -83,6 +84,36 @@ def test_values_that_follow_from_a_subsystem_are_learned_in_their_own_units() ->
     assert model.target_scale[0] == pytest.approx(float(samples.target[split.train].mean()))
 
 
+def test_labels_that_follow_from_subsystems_are_learned() -> None:
+    samples = small_samples("multilabel", n=300)
+    split = first_split(samples)
+    model = fit_network(BLUEPRINT, samples, split, FAST, seed=0)
+    predicted = model.predict(inputs(samples, split.test))
+    assert predicted.shape == (len(split.test), 2)
+    assert ((predicted > 0) & (predicted < 1)).all()
+    assert score("multilabel", samples.target[split.test], predicted)["auroc"] > 0.85
+
+
+def test_survival_that_follows_from_a_subsystem_is_learned() -> None:
+    samples = small_samples("survival", n=300)
+    split = first_split(samples)
+    model = fit_network(BLUEPRINT, samples, split, FAST, seed=0)
+    predicted = model.predict(inputs(samples, split.test))
+    assert predicted.shape == (len(split.test), 1)
+    assert score("survival", samples.target[split.test], predicted)["concordance"] > 0.7
+    assert model.predict(inputs(samples, split.train)).mean() == pytest.approx(0, abs=1e-4)
+
+
+@pytest.mark.parametrize("loss", ["ccc", "huber"])
+def test_a_regression_learns_by_other_losses(loss: LossName) -> None:
+    samples = small_samples("regression", n=240)
+    split = first_split(samples)
+    model = fit_network(BLUEPRINT, samples, split, replace(FAST, loss=loss), seed=0)
+    scores = score("regression", samples.target[split.test], model.predict(inputs(samples, split.test)))
+    assert scores["pearson_r"] > 0.85
+    assert scores["r2"] > 0.6, "predicted in the units of the target"
+
+
 @pytest.mark.parametrize(
     "options", [{"order": "tanh-norm"}, {"auxiliary": 0.0}, {"class_weight": "none"}, {"dropout": 0.1}]
 )
@@ -142,7 +173,7 @@ def test_data_without_a_gene_of_the_blueprint_are_refused(samples: Samples) -> N
         fit_network(BLUEPRINT, lacking, first_split(samples), FAST, seed=1)
 
 
-@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("task", ["classification", "regression", "multilabel", "survival"])
 def test_test_samples_have_no_influence(task: Task) -> None:
     samples = small_samples(task)
     split = first_split(samples)
@@ -161,7 +192,7 @@ def test_test_samples_have_no_influence(task: Task) -> None:
 # ---- stopping --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("task", ["classification", "regression", "multilabel", "survival"])
 def test_the_weights_are_those_of_the_epoch_with_the_least_stopping_loss(task: Task) -> None:
     samples = small_samples(task)
     split = first_split(samples)
@@ -177,6 +208,12 @@ def test_the_weights_are_those_of_the_epoch_with_the_least_stopping_loss(task: T
         counts = np.bincount(samples.target[split.fit])
         weight = torch.tensor(len(split.fit) / (2 * counts), dtype=torch.float32)
         loss = F.cross_entropy(outputs, torch.from_numpy(target), weight=weight)
+    elif task == "multilabel":
+        positive, negative = ((samples.target[split.fit] == value).sum(axis=0) for value in (1, 0))
+        weight = torch.tensor(negative / positive, dtype=torch.float32)
+        loss = binary_cross_entropy(outputs.t(), torch.from_numpy(target), weight)
+    elif task == "survival":
+        loss = cox(outputs.t(), torch.from_numpy(target))
     else:
         centre, spread = model.target_scale
         loss = F.mse_loss(outputs[:, 0], torch.from_numpy((target - centre) / spread))
@@ -288,7 +325,7 @@ def folder(samples: Samples, tmp_path: Path) -> Path:
     return tmp_path / "fold-0"
 
 
-@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("task", ["classification", "regression", "multilabel", "survival"])
 def test_a_loaded_model_predicts_what_the_saved_one_did(tmp_path: Path, task: Task) -> None:
     samples = small_samples(task)
     model = fit_network(BLUEPRINT, samples, first_split(samples), replace(FAST, max_epochs=3), 1, tmp_path)

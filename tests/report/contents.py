@@ -10,6 +10,7 @@ import pandas as pd
 
 from kgreg.blueprint import Blueprint, compile_hierarchy
 from kgreg.fit.crossval import summarise
+from kgreg.fit.labels import summarise_labels
 from kgreg.report import ReportContents
 
 CLASSES = ("B cell", "T cell", "Monocyte")
@@ -38,9 +39,16 @@ def contents(
     label
         Put into every text that comes from outside.
     """
-    names = list(classes) if task == "classification" else []
+    names = list(classes) if task in ("classification", "multilabel") else []
+    labels = names if task == "multilabel" else []
     blueprint = _blueprint(label)
-    outputs = ["all"] if task == "regression" else [*names, "all"]
+    outputs = [*names, "all"]
+    predictions = _predictions(task, names)
+    metrics = _metrics(task, nulls, len(names))
+    if labels:
+        metrics["labels"] = summarise_labels(predictions, [_Split()] * FOLDS, labels)  # type: ignore[list-item]
+    more: dict[str, Any] = {"labels": {name: {"positive": 20, "negative": 30, "unknown": 10} for name in labels}}
+    more = {"multilabel": more, "survival": {"events": 41}}.get(task, {})
     return ReportContents(
         title=f"A small experiment {label}",
         experiment={"data": {"file": f"cells.h5ad{label}", "label": "cell_type"}, "training": {"seed": SEED}},
@@ -52,8 +60,9 @@ def contents(
             "task": task,
             "samples": SAMPLES,
             "features": 14,
-            "classes": {name: SAMPLES // len(names) for name in names},
+            "classes": {name: SAMPLES // len(names) for name in names if not labels},
             "groups": None,
+            **more,
         },
         matching={
             "counts": {"symbol": 11, "alias": 1, "repeated": 0, "ambiguous": 1, "unknown": 1},
@@ -65,11 +74,13 @@ def contents(
             },
         },
         blueprint=blueprint,
-        metrics=_metrics(task, nulls, len(names)),
-        predictions=_predictions(names),
+        metrics=metrics,
+        predictions=predictions,
         ranking=_ranking(blueprint, outputs, nulls, significant),
         stability={"term": {"rank_correlation": 0.71, "top_overlap": float("nan"), "networks": FOLDS}},
-        knockouts=_knockouts(blueprint, knockouts, names or [f"cell_type{label}"], names),
+        knockouts=_knockouts(
+            blueprint, knockouts, names or ["risk" if task == "survival" else f"cell_type{label}"], names
+        ),
         run={
             "kgreg": "0.1.0",
             "started": "2026-01-01T00:00:00+00:00",
@@ -124,7 +135,12 @@ class _Samples:
 def _metrics(task: str, nulls: Sequence[str], n_classes: int) -> dict[str, Any]:
     """Return what ``CrossValidation.summary`` makes of made-up scores; AUROC is not known in one fold."""
     rng = np.random.default_rng(SEED)
-    metrics = ["balanced_accuracy", "auroc", "log_loss"] if task == "classification" else ["pearson_r", "r2", "rmse"]
+    metrics = {
+        "classification": ["balanced_accuracy", "auroc", "log_loss"],
+        "regression": ["pearson_r", "r2", "rmse"],
+        "multilabel": ["auroc", "average_precision"],
+        "survival": ["concordance"],
+    }[task]
     level = {"graph": 0.7, "baseline": 0.72, "rewired": 0.69, "labels": 1 / max(n_classes, 2)}
     arms = ["graph", *(f"{null}-{draw}" for null in nulls for draw in range(2)), "baseline"]
     rows = [
@@ -134,19 +150,29 @@ def _metrics(task: str, nulls: Sequence[str], n_classes: int) -> dict[str, Any]:
         for fold, noise in enumerate(rng.normal(0, 0.03, FOLDS))
     ]
     scores = pd.DataFrame(rows)
-    scores.loc[(scores["metric"] == "auroc") & (scores["fold"] == 0), "value"] = float("nan")
-    scores.loc[(scores["metric"] == "auroc") & (scores["arm"] == "baseline"), "value"] = float("nan")
+    if task == "classification":
+        scores.loc[(scores["metric"] == "auroc") & (scores["fold"] == 0), "value"] = float("nan")
+        scores.loc[(scores["metric"] == "auroc") & (scores["arm"] == "baseline"), "value"] = float("nan")
     summary: dict[str, Any] = summarise(scores, [_Split()] * FOLDS, _Samples(task), SEED)  # type: ignore[arg-type, list-item]
     return summary
 
 
-def _predictions(classes: Sequence[str]) -> pd.DataFrame:
+def _predictions(task: str, classes: Sequence[str]) -> pd.DataFrame:
     rng = np.random.default_rng(SEED)
     frames = []
     for arm in ("graph", "baseline"):
         frame = pd.DataFrame({"arm": arm, "fold": np.arange(SAMPLES) % FOLDS, "replicate": 0})
         frame["sample"] = [f"cell{i}" for i in range(SAMPLES)]
-        if classes:
+        if task == "multilabel":
+            truth = rng.integers(0, 2, (SAMPLES, len(classes))).astype(float)
+            truth[:, 0] *= frame["fold"] > 0  # in one fold the first label does not vary
+            frame[[f"target.{name}" for name in classes]] = truth
+            frame[list(classes)] = 0.5 * truth + 0.5 * rng.random(truth.shape)
+        elif task == "survival":
+            frame["risk"] = rng.normal(size=SAMPLES)
+            frame["time"] = np.ceil(rng.exponential(20 * np.exp(-frame["risk"])))
+            frame["event"] = rng.random(SAMPLES) < 0.7
+        elif classes:
             true = np.arange(SAMPLES) // (SAMPLES // len(classes))
             frame["target"] = np.asarray(classes)[true]
             chance = rng.dirichlet(np.ones(len(classes)), SAMPLES)

@@ -17,9 +17,11 @@ from kgreg.report import (
     knockout_bars,
     knockout_map,
     knockout_overview,
+    label_plot,
     level_plot,
     metric_plot,
     regression_plot,
+    survival_plot,
 )
 from kgreg.report.figures import confusion
 from kgreg.report.hierarchy_view import SHAPES, spread
@@ -40,6 +42,8 @@ def test_every_figure_can_be_written_alone() -> None:
         knockout_map(made.knockouts, "CD79A"),
         knockout_overview(made.knockouts),
         regression_plot(contents(task="regression").predictions, "age"),
+        survival_plot(contents(task="survival").predictions, "months"),
+        label_plot(contents(task="multilabel").metrics["labels"]),
     ]
     for figure in figures:
         assert isinstance(figure, go.Figure)
@@ -61,6 +65,35 @@ def test_knockouts_of_a_regression_are_compared_as_bars() -> None:
     assert bars.type == "bar"
     assert len(bars.x) == 2
     assert min(bars.error_x.array) == pytest.approx(0.05)
+
+
+def test_what_a_knockout_changes_is_named() -> None:
+    for task, name in (
+        ("regression", "change of the predicted value"),
+        ("survival", "change of the log hazard"),
+        ("multilabel", "change of probability"),
+    ):
+        bars = knockout_bars(contents(task=task).knockouts, "CD79A")
+        assert bars.layout.xaxis.title.text == name
+
+
+def test_tertiles_of_risk_are_drawn_with_their_counts() -> None:
+    predictions = contents(task="survival").predictions
+    plot = survival_plot(predictions)
+    curves = [trace for trace in plot.data if trace.name]
+    assert [trace.name.split(":")[0] for trace in curves] == ["low risk", "middle risk", "high risk"]
+    own = predictions[predictions["arm"] == "graph"]
+    assert sum(int(trace.name.split()[2]) for trace in curves) == own["event"].sum()
+    assert all("in 20 samples" in trace.name for trace in curves)
+    assert all(list(trace.y) == sorted(trace.y, reverse=True) for trace in curves)
+
+
+def test_labels_are_drawn_for_every_arm_and_capped() -> None:
+    labels = contents(task="multilabel").metrics["labels"]
+    plot = label_plot(labels)
+    assert [trace.name for trace in plot.data] == ["Graph network", "Linear baseline"]
+    assert list(plot.layout.yaxis.ticktext) == list(CLASSES)
+    assert len(label_plot(labels * 20).layout.yaxis.tickvals) == 40
 
 
 def test_chance_is_drawn_where_labels_were_permuted() -> None:

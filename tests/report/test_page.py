@@ -15,8 +15,9 @@ import pytest
 from kgreg.errors import OutputError
 from kgreg.report import render_report, summary, write_report
 from kgreg.report.embed import safe_json, script_text
+from kgreg.report.numbers import interval
 from kgreg.report.tables import page_of
-from tests.report.contents import HOSTILE, SEED, contents
+from tests.report.contents import CLASSES, HOSTILE, SEED, contents
 
 
 def without_scripts(html: str) -> str:
@@ -108,6 +109,42 @@ def test_regression_has_one_output_and_no_classes() -> None:
     assert "What is taken for what" not in text
     assert "Ridge regression" in text
     assert [output["name"] for output in embedded(html, "explorer")["outputs"]] == ["all samples"]
+
+
+def test_survival_is_drawn_with_its_concordance_and_events() -> None:
+    html = render_report(contents(task="survival"))
+    text = words(html)
+    value = contents(task="survival").metrics["arms"][0]["metrics"]["concordance"]
+    said = f"Concordance index {interval(value['mean'], value['low'], value['high'], 3)} (n = 4 folds, seed {SEED})"
+    assert said in text
+    assert "Survival by predicted risk" in text
+    assert "41 of 60 samples, the others censored" in text
+    assert "Cox regression with a ridge penalty" in text
+    assert "survival" in embedded(html, "figures")
+    assert "regression" not in embedded(html, "figures")
+    assert [output["name"] for output in embedded(html, "explorer")["outputs"]] == ["all samples"]
+
+
+def test_every_label_has_a_row_with_its_numbers() -> None:
+    made = contents(task="multilabel")
+    html = render_report(made)
+    text = words(html)
+    for entry in made.metrics["labels"]:
+        value = entry["arms"]["graph"]["auroc"]
+        assert f"{entry['label']} {interval(value['mean'], value['low'], value['high'], 3)}" in text
+    assert "n = 3" in html, "the first label varies in three folds of four"
+    assert [output["name"] for output in embedded(html, "explorer")["outputs"]] == ["all labels together", *CLASSES]
+    assert "have it lack it unknown" in text
+    assert "predict 3 labels in 60 samples" in text
+
+
+@pytest.mark.parametrize("task", ["multilabel", "survival"])
+def test_hostile_names_stay_text_in_other_tasks(task: str) -> None:
+    names = (HOSTILE, "T") if task == "multilabel" else CLASSES
+    html = render_report(contents(task=task, label=HOSTILE, classes=names, knockouts=(HOSTILE,)))
+    assert len(re.findall(r"<script", html)) == 4
+    assert "<img" not in without_scripts(html)
+    assert "<img" not in json.dumps(embedded(html, "figures"))
 
 
 @pytest.mark.parametrize("knockouts", [pd.DataFrame(), contents().knockouts.iloc[:0]])
