@@ -1,118 +1,166 @@
-"""The Lightning module of a visible network and the batches it sees."""
+"""The Lightning module of one or more visible networks that are trained side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import lightning as L
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Sampler, TensorDataset
 
 from kgreg.data.targets import Task
+from kgreg.fit.feeding import Batch
 from kgreg.fit.losses import loss_function
 from kgreg.fit.settings import TrainSettings
 from kgreg.nn.visible import NetworkOutput, VisibleNetwork
 
 
 class VisibleModule(L.LightningModule):
-    """Train a visible network: loss of the outputs + ``auxiliary`` x mean loss of the terms' heads."""
+    """Train R networks of one shape, each on its own samples with its own seed.
+
+    The loss of a network is that of its outputs plus ``auxiliary`` times that of its heads. Losses are summed over
+    networks, whose parameters are apart: none sees another's gradient, and the optimiser works number by number.
+
+    Attributes
+    ----------
+    active
+        Networks that still learn; the others are not computed any more.
+    train_loss, stop_loss
+        Of every network in the epoch that has just ended.
+    """
 
     def __init__(
-        self, network: VisibleNetwork, task: Task, settings: TrainSettings, class_weight: Tensor | None, seed: int
+        self,
+        network: VisibleNetwork,
+        task: Task,
+        settings: TrainSettings,
+        class_weights: list[Tensor | None],
+        seeds: list[int],
     ) -> None:
         super().__init__()
         self.network = network
         self.settings = settings
+        self.seeds = seeds
+        self.active = [True] * len(seeds)
+        self.train_loss, self.stop_loss = [float("nan")] * len(seeds), [float("nan")] * len(seeds)
         self._loss = loss_function(task, settings.loss)
-        self.seed = seed
-        self.register_buffer("class_weight", class_weight, persistent=False)
+        self._sum: Tensor | None = None
+        self._outputs: list[list[Tensor]] = []
+        self._targets: list[list[Tensor]] = []
+        for r, weight in enumerate(class_weights):
+            self.register_buffer(f"class_weight_{r}", weight, persistent=False)
 
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Make a batch's random numbers depend on seed, epoch and batch alone: a resumed fit equals a whole one.
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Move a batch, which Lightning cannot look into."""
+        return batch if device.type == "cpu" else batch.to(device)
 
-        Seeding once an epoch is not enough: a resumed fit makes its loader's iterator, which draws from the generator,
-        at another moment.
+    # ---- training ------------------------------------------------------------------------------------------------
+
+    def on_train_epoch_start(self) -> None:
+        """Begin the sums of the epoch."""
+        self._sum = torch.zeros(len(self.seeds), device=self.device)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the loss of a step, summed over the networks that still learn.
+
+        What is dropped follows from seed, epoch and step alone: a resumed fit equals a whole one.
         """
-        torch.manual_seed(_mix(self.seed, self.current_epoch, batch_idx))
+        seeds = np.array([_mix(seed, self.current_epoch, batch_idx) for seed in self.seeds], dtype=np.int64)
+        losses = self.losses(self.network(self._only_active(batch), seeds), batch)
+        with torch.no_grad():
+            assert self._sum is not None
+            self._sum += losses.detach() / self.trainer.num_training_batches
+        learning = torch.tensor(self.active, device=losses.device)
+        return torch.where(learning, losses, torch.zeros_like(losses)).sum()
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Return the loss of a batch."""
-        x, y = batch
-        loss = self.loss(self.network(x), y)
-        self.log("train_loss", loss, on_epoch=True, on_step=False, batch_size=len(x))
-        return loss
+    def on_train_epoch_end(self) -> None:
+        """Take the mean loss of the steps."""
+        assert self._sum is not None
+        self.train_loss = self._sum.tolist()
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log the loss of the outputs alone: the heads are there to help, not to be good."""
-        x, y = batch
-        self.log("stop_loss", self.output_loss(self.network(x).outputs, y), batch_size=len(x))
+    def _only_active(self, batch: Batch) -> Any:
+        if all(self.active):
+            return batch.inputs
+        counts = batch.inputs.counts
+        if counts is None:
+            counts = self.network.hierarchy.bias.new_ones(batch.target.shape[:2])
+        learning = torch.tensor(self.active, device=counts.device)
+        return replace(batch.inputs, counts=counts * learning[:, None])
 
-    def loss(self, out: NetworkOutput, y: Tensor) -> Tensor:
-        """Return the training loss of a pass."""
-        loss = self.output_loss(out.outputs, y)
-        if out.auxiliary is None:
-            return loss
-        return loss + self.settings.auxiliary * self.auxiliary_loss(out.auxiliary, y)
+    def losses(self, out: NetworkOutput, batch: Batch) -> Tensor:
+        """Return the training loss of every network, ``[R]``."""
+        settings, many = self.settings, len(self.seeds) > 1
+        outputs = out.outputs if many else out.outputs[None]
+        auxiliary = out.auxiliary
+        if auxiliary is not None and not many:
+            auxiliary = auxiliary[None]
+        found = []
+        for r, size in enumerate(batch.sizes):
+            target, weight = batch.target[r, :size], self._class_weight(r)
+            parts = []
+            if settings.architecture.readout != "heads":
+                parts.append(self._loss(outputs[r, :size].t(), target, weight))
+            if auxiliary is not None:
+                parts.append(self._heads_loss(self._loss(auxiliary[r, :, :, :size], target, weight)))
+            found.append(sum(parts[1:], parts[0]))
+        return torch.stack(found)
 
-    def output_loss(self, outputs: Tensor, y: Tensor) -> Tensor:
-        """Return the task's loss of ``outputs [batch, n_outputs]``."""
-        weight: Any = self.class_weight
-        return self._loss(outputs.t(), y, weight)
+    def _heads_loss(self, losses: Tensor) -> Tensor:
+        """Return the part of the heads, from one loss a head."""
+        settings = self.settings
+        if settings.layer_weights is not None:
+            return (losses * losses.new_tensor(settings.layer_weights)).sum()
+        if settings.architecture.readout == "heads":
+            return losses.sum()
+        return settings.auxiliary * (losses.sum() if settings.auxiliary_sum else losses.mean())
 
-    def auxiliary_loss(self, auxiliary: Tensor, y: Tensor) -> Tensor:
-        """Return the mean loss of the terms' heads, ``auxiliary [n_terms, n_outputs, batch]``."""
-        weight: Any = self.class_weight
-        return self._loss(auxiliary, y, weight).mean()
+    # ---- stopping ------------------------------------------------------------------------------------------------
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return AdamW."""
-        return torch.optim.AdamW(
-            self.parameters(), lr=self.settings.learning_rate, weight_decay=self.settings.weight_decay, fused=True
+    def on_validation_epoch_start(self) -> None:
+        """Begin to collect outputs."""
+        self._outputs, self._targets = [], []
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Keep the outputs: some losses are not sums over samples."""
+        outputs = self.network(batch.inputs).outputs
+        outputs = outputs if len(self.seeds) > 1 else outputs[None]
+        self._outputs.append([outputs[r, :size] for r, size in enumerate(batch.sizes)])
+        self._targets.append([batch.target[r, :size] for r, size in enumerate(batch.sizes)])
+
+    def on_validation_epoch_end(self) -> None:
+        """Take the loss of the outputs alone: the heads are there to help, not to be good."""
+        for r in range(len(self.seeds)):
+            outputs = torch.cat([piece[r] for piece in self._outputs])
+            target = torch.cat([piece[r] for piece in self._targets])
+            self.stop_loss[r] = float(self._loss(outputs.t(), target, self._class_weight(r)))
+
+    def _class_weight(self, network: int) -> Tensor | None:
+        weight: Tensor | None = getattr(self, f"class_weight_{network}")
+        return weight
+
+    def configure_optimizers(self) -> Any:
+        """Return the optimiser, and the schedule of its learning rate if there is one."""
+        settings = self.settings
+        make: Callable[..., torch.optim.Optimizer] = (
+            torch.optim.AdamW if settings.optimiser == "adamw" else torch.optim.Adam
         )
-
-
-class ShuffledBatches(Sampler[list[int]]):
-    """Batches of row numbers, shuffled by (seed, epoch).
-
-    A last batch of one sample joins the batch before it: batch normalisation needs two.
-    """
-
-    def __init__(self, n_rows: int, batch_size: int, seed: int) -> None:
-        self.seed, self.epoch = seed, 0
-        cuts = list(range(batch_size, n_rows, batch_size))
-        if cuts and n_rows - cuts[-1] == 1:
-            cuts.pop()
-        self.bounds = list(zip([0, *cuts], [*cuts, n_rows], strict=True))
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before every epoch."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.bounds)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.bounds[-1][1])
-        for start, stop in self.bounds:
-            yield order[start:stop].tolist()
-
-
-def training_batches(x: NDArray[Any], y: NDArray[Any], batch_size: int, seed: int) -> DataLoader[Any]:
-    """Return shuffled batches of ``x [n, features]`` and ``y [n, ...]``, each taken in one indexing step."""
-    data = TensorDataset(torch.from_numpy(x), torch.from_numpy(y))
-    return DataLoader(data, batch_size=None, sampler=ShuffledBatches(len(x), batch_size, seed))
-
-
-def whole_batch(x: NDArray[Any], y: NDArray[Any]) -> DataLoader[Any]:
-    """Return all rows as one batch."""
-    data = TensorDataset(torch.from_numpy(x), torch.from_numpy(y))
-    return DataLoader(data, batch_size=None, sampler=[list(range(len(x)))])
+        optimiser = make(
+            self.parameters(),
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            betas=settings.betas,
+            eps=settings.epsilon,
+            fused=True,
+        )
+        if not settings.decay_every or settings.decay == 1:
+            return optimiser
+        schedule = torch.optim.lr_scheduler.StepLR(optimiser, settings.decay_every, settings.decay)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
 
 
 def _mix(*numbers: int) -> int:
-    """Return one seed from several."""
-    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+    """Return one positive seed from several."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0] % (2**31 - 2)) + 1

@@ -1,12 +1,16 @@
-"""How a network is trained."""
+"""How a network is built and trained."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from kgreg.data.scaling import Scale
 from kgreg.fit.losses import LossName
-from kgreg.nn.visible import Order
+from kgreg.nn.architecture import Architecture
+
+#: Settings that change where and how fast a fit runs, not what comes out.
+MACHINE = ("accelerator", "threads", "together")
 
 
 @dataclass(frozen=True)
@@ -15,38 +19,88 @@ class TrainSettings:
 
     Attributes
     ----------
-    learning_rate, weight_decay
-        Of AdamW.
+    architecture
+        What happens in the nodes and how outputs are read.
+    learning_rate, weight_decay, optimiser, betas, epsilon
+        "adamw" (decay apart from the gradient) or "adam" (decay in it), with their constants.
+    decay, decay_every
+        The learning rate is multiplied by ``decay`` after every ``decay_every`` epochs (0: never).
     batch_size, max_epochs, patience
-        Training stops after ``patience`` epochs without a lower loss on the stopping part; the best epoch is kept.
-    auxiliary
-        Weight of the mean loss of the terms' own heads (0: no heads).
-    order, dropout
-        See :class:`kgreg.nn.VisibleNetwork`.
+        An epoch has as many steps as batches of this size need, and deals its samples to them evenly. Training stops
+        after ``patience`` epochs without a lower loss on the stopping part; the best epoch is kept.
+    auxiliary, auxiliary_sum
+        Weight of the loss of the heads (0: no heads), of which the mean is taken, or the sum as in the published code.
+    layer_weights
+        Weights of the losses of layer heads, from the genes up; with ``readout = "heads"`` they are the whole loss.
     class_weight
         "balanced": every class, and both values of a label, count the same in the loss and in the linear baseline's.
     loss
         "auto": the task's own; for regression also "mse", "ccc" or "huber" (see :mod:`kgreg.fit.losses`).
+    scale
+        Of the inputs, see :meth:`kgreg.data.Scaler.fit`; holds for the linear baseline too.
     accelerator
         "auto", "cpu" or "cuda".
     threads
         Of one fit on the CPU. One is best for small networks: several fits run side by side, and the numbers do not
         depend on how many cores there are.
+    together
+        At most so many fits of one graph (folds, replicates) are trained as one wider network; 0: as many as there
+        are, shared out over the cores. The numbers are the same for any.
     """
 
+    architecture: Architecture = field(default_factory=Architecture)
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
+    optimiser: Literal["adamw", "adam"] = "adamw"
+    betas: tuple[float, float] = (0.9, 0.999)
+    epsilon: float = 1e-8
+    decay: float = 1.0
+    decay_every: int = 0
     batch_size: int = 64
     max_epochs: int = 100
     patience: int = 8
     auxiliary: float = 0.3
-    order: Order = "norm-tanh"
-    dropout: float = 0.0
+    auxiliary_sum: bool = False
+    layer_weights: tuple[float, ...] | None = None
     class_weight: Literal["balanced", "none"] = "balanced"
     loss: LossName = "auto"
+    scale: Scale = "auto"
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = 1
+    together: int = 0
+
+    @property
+    def used_architecture(self) -> Architecture:
+        """The architecture, without heads where nothing is asked of them."""
+        architecture = self.architecture
+        if self.auxiliary or architecture.readout == "heads":
+            return architecture
+        if architecture.readout in ("head", "joined"):  # the form of the heads is that of the readout
+            return architecture
+        return replace(architecture, heads="none")
+
+    @property
+    def shares_rows(self) -> bool:
+        """Whether samples with the same inputs may be computed once: not where each is dropped for itself."""
+        a = self.architecture
+        dropped = a.dropout or a.gene_dropout or a.term_dropout or a.edge_dropout
+        return not dropped and a.covariates_at == "head"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON values."""
-        return asdict(self)
+        weights = None if self.layer_weights is None else list(self.layer_weights)
+        record = {**asdict(self), "architecture": self.architecture.to_dict()}
+        return {**record, "betas": list(self.betas), "layer_weights": weights}
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> TrainSettings:
+        """Return the settings that :meth:`to_dict` wrote."""
+        weights = record["layer_weights"]
+        return cls(
+            **record
+            | {
+                "architecture": Architecture(**record["architecture"]),
+                "betas": tuple(record["betas"]),
+                "layer_weights": None if weights is None else tuple(weights),
+            }
+        )

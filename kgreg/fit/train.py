@@ -1,15 +1,13 @@
-"""One fit: a blueprint, a split and a seed -> a trained network."""
+"""Fits: a blueprint, splits and seeds -> trained networks, several of them side by side as one wider network."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import shutil
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,79 +16,27 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 
 from kgreg.blueprint.model import Blueprint
 from kgreg.data.samples import Samples
-from kgreg.data.scaling import Scaler
 from kgreg.data.splits import Split
-from kgreg.data.targets import Task
-from kgreg.disk import replace_text
 from kgreg.errors import FitError
 from kgreg.fit.checkpoints import SafetensorsIO
-from kgreg.fit.module import VisibleModule, training_batches, whole_batch
+from kgreg.fit.feeding import Feed, ShuffledBatches, WholeInPieces, count_steps, loader
+from kgreg.fit.fitted import FittedModel, build_network, is_finished, member_state, reuse_fitted, save_fitted
+from kgreg.fit.memory import refuse_too_large
+from kgreg.fit.module import VisibleModule
+from kgreg.fit.readings import Preprocessing, Readings, Scaled
 from kgreg.fit.settings import TrainSettings
 from kgreg.fit.threads import limit_threads
-from kgreg.nn.visible import NetworkOutput, VisibleNetwork
 
 #: Called after every epoch with (epoch, max_epochs).
 EpochProgress = Callable[[int, int], None]
 
-
-@dataclass(frozen=True)
-class FittedModel:
-    """A trained network with everything needed to use it on new samples.
-
-    Attributes
-    ----------
-    network
-        In evaluation mode, on the CPU.
-    scaler
-        Fitted on the training part. For regression ``target_scale`` holds the mean and sd of its target; for survival
-        the first number is what makes the mean risk of the training part 0.
-    history
-        One row an epoch: ``epoch``, ``train_loss``, ``stop_loss``.
-    """
-
-    network: VisibleNetwork
-    blueprint: Blueprint
-    scaler: Scaler
-    task: Task
-    target_scale: tuple[float, float]
-    seed: int
-    best_epoch: int
-    history: list[dict[str, float]]
-
-    def predict(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return predictions for unscaled ``x [n, n_inputs]``.
-
-        Probabilities ``[n, n_classes]`` or ``[n, n_labels]``, values ``[n, 1]``, or for survival ``[n, 1]`` log partial
-        hazards, relative to the mean of the training samples.
-        """
-        return self._predicted(self._passed(x))
-
-    def respond(self, x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return, from one pass, the prediction (see :meth:`predict`) and the activations ``[n_neurons, n]``."""
-        passed = self._passed(x)
-        return self._predicted(passed), torch.cat(passed.hidden).numpy()
-
-    def _passed(self, x: NDArray[np.float32]) -> NetworkOutput:
-        with torch.inference_mode():
-            passed: NetworkOutput = self.network(torch.from_numpy(self.scaler.transform(x)))
-        return passed
-
-    def _predicted(self, passed: NetworkOutput) -> NDArray[np.float32]:
-        if self.task == "classification":
-            outputs = torch.softmax(passed.outputs, dim=1)
-        elif self.task == "multilabel":
-            outputs = torch.sigmoid(passed.outputs)
-        else:
-            outputs = passed.outputs * self.target_scale[1] + self.target_scale[0]
-        result: NDArray[np.float32] = outputs.numpy()
-        return result
+#: Samples of the stopping part that are computed at a time.
+_PIECE = 2048
 
 
 def fit_network(
@@ -104,59 +50,148 @@ def fit_network(
 ) -> FittedModel:
     """Train a visible network on ``split.fit``, stop by ``split.stop``; ``split.test`` is not looked at.
 
+    See :func:`fit_networks`.
+    """
+    folders = None if folder is None else [folder]
+    return fit_networks(blueprint, samples, [split], settings, [seed], folders, on_epoch=on_epoch)[0]
+
+
+def fit_networks(
+    blueprint: Blueprint,
+    samples: Samples,
+    splits: Sequence[Split],
+    settings: TrainSettings,
+    seeds: Sequence[int],
+    folders: Sequence[Path] | None = None,
+    *,
+    steps: int | None = None,
+    on_epoch: EpochProgress | None = None,
+) -> list[FittedModel]:
+    """Train one network a split and seed, all on one blueprint, as one wider network.
+
+    The numbers are those of training each by itself.
+
     Parameters
     ----------
-    folder
-        Where checkpoints and the finished model go. A finished model there is loaded instead of trained again; an
-        interrupted fit continues from its last epoch, with the same numbers as if it had not been interrupted.
+    folders
+        Where finished models go, one a fit, and checkpoints, in the first. A finished model there is read instead of
+        trained again; an interrupted fit continues from its last epoch, with the same numbers as if it had not been
+        interrupted.
+    steps
+        Steps of an epoch. Default: as many as batches of ``settings.batch_size`` need for the largest fit.
     on_epoch
         Progress callback.
 
     Raises
     ------
     FitError
-        If the loss becomes NaN, or a finished model in ``folder`` was trained on another blueprint or with other
-        settings.
+        If a loss becomes NaN, the network would not fit into memory, CUDA is asked for and absent, or a finished model
+        or checkpoint in ``folders`` belongs to another blueprint or other settings.
     """
-    if folder is not None and is_finished(folder):
-        return _reuse(folder, blueprint, settings, seed)
-    x = samples.columns(blueprint.inputs["feature"].tolist())
-    scaler = Scaler.fit(x[split.train])
-    n_outputs = len(samples.outputs)
+    found: dict[int, FittedModel] = {}
+    for i, folder in enumerate(folders or []):
+        if is_finished(folder):
+            found[i] = reuse_fitted(folder, blueprint, settings, seeds[i])
+    waiting = [i for i in range(len(splits)) if i not in found]
+    if waiting:
+        _refuse_absent_cuda(settings)
+        refuse_too_large(blueprint, samples, settings, len(waiting))
+        steps = steps or count_steps(max(len(split.fit) for split in splits), settings.batch_size)
+        own = [(splits[i], seeds[i]) for i in waiting]
+        scratch = None if folders is None else folders[waiting[0]] / "checkpoints"
+        trained = _train(blueprint, samples, own, settings, steps, scratch, on_epoch)
+        for i, model in zip(waiting, trained, strict=True):
+            found[i] = model
+            if folders is not None:
+                save_fitted(model, settings, folders[i])
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)
+    return [found[i] for i in range(len(splits))]
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """One fit, ready to be fed."""
+
+    seed: int
+    preprocessing: Preprocessing
+    fit: Scaled
+    stop: Scaled
+    fit_target: NDArray[Any]
+    stop_target: NDArray[Any]
+    target_scale: tuple[float, float]
+
+
+def _prepare(readings: Readings, samples: Samples, split: Split, settings: TrainSettings, seed: int) -> _Fit:
+    preprocessing = Preprocessing.fit(readings.rows(split.train), settings.scale)
+    fit = preprocessing.apply(readings.rows(split.fit))
+    if settings.shares_rows:
+        fit = fit.with_shared_rows()
     target, target_scale = _scaled_target(samples, split)
-    torch.manual_seed(seed)
-    network = VisibleNetwork(
-        blueprint, n_outputs, order=settings.order, auxiliary=settings.auxiliary > 0, dropout=settings.dropout
+    stop = preprocessing.apply(readings.rows(split.stop))
+    return _Fit(seed, preprocessing, fit, stop, target[split.fit], target[split.stop], target_scale)
+
+
+def _train(
+    blueprint: Blueprint,
+    samples: Samples,
+    own: list[tuple[Split, int]],
+    settings: TrainSettings,
+    steps: int,
+    scratch: Path | None,
+    on_epoch: EpochProgress | None,
+) -> list[FittedModel]:
+    readings = Readings.of(samples, blueprint)
+    fits = [_prepare(readings, samples, split, settings, seed) for split, seed in own]
+    seeds = [fit.seed for fit in fits]
+    encoder = fits[0].preprocessing.encoder
+    network = build_network(
+        blueprint,
+        settings,
+        samples.task,
+        len(samples.outputs),
+        [0 if fit.preprocessing.encoder is None else len(fit.preprocessing.encoder.names) for fit in fits],
+        {name: block.shape[1] for name, block in readings.blocks.items()},
+        networks=len(fits),
     )
-    module = VisibleModule(network, samples.task, settings, _class_weight(samples, split, settings), seed)
-    batches = training_batches(scaler.transform(x[split.fit]), target[split.fit], settings.batch_size, seed)
-    stop = whole_batch(scaler.transform(x[split.stop]), target[split.stop])
-    scratch = None if folder is None else folder / "checkpoints"
-    best_epoch, history = _run(module, batches, stop, settings, scratch, on_epoch)
-    network.eval().cpu()
-    model = FittedModel(network, blueprint, scaler, samples.task, target_scale, seed, best_epoch, history)
-    if samples.task == "survival":  # the loss ignores a shift of all risks
-        model = replace(model, target_scale=(-float(model.predict(x[split.train]).mean()), 1.0))
-    if folder is not None:
-        save_fitted(model, settings, n_outputs, folder)
-        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    return model
+    for r, seed in enumerate(seeds):
+        torch.manual_seed(seed)
+        network.reset_parameters(r)
+    weights = [_class_weight(samples, split, settings) for split, _ in own]
+    module = VisibleModule(network, samples.task, settings, weights, seeds)
+    feed = Feed([fit.fit for fit in fits], [fit.fit_target for fit in fits])
+    batches = loader(feed, ShuffledBatches(feed.sizes, steps, seeds))
+    whole = Feed([fit.stop for fit in fits], [fit.stop_target for fit in fits])
+    stop = loader(whole, WholeInPieces(whole.sizes, max(_PIECE, settings.batch_size)))
+    best = _Best(on_epoch, settings, blueprint.content_hash(), seeds)
+    _run(module, batches, stop, settings, scratch, best)
+    models = []
+    for r, (fit, (split, _)) in enumerate(zip(fits, own, strict=True)):
+        single = build_network(
+            blueprint,
+            settings,
+            samples.task,
+            len(samples.outputs),
+            [0 if encoder is None else len(encoder.names)],
+            {name: block.shape[1] for name, block in readings.blocks.items()},
+        )
+        single.load_state_dict(best.weights[r])
+        model = FittedModel(
+            single.eval(), blueprint, fit.preprocessing, samples.task, fit.target_scale, fit.seed, best.epochs[r],
+            best.history[r],
+        )  # fmt: skip
+        if samples.task == "survival":  # the loss ignores a shift of all risks
+            mean = float(model.predict(readings.rows(split.train)).mean())
+            model = replace(model, target_scale=(-mean, 1.0))
+        models.append(model)
+    return models
 
 
 def _run(
-    module: VisibleModule,
-    batches: Any,
-    stop: Any,
-    settings: TrainSettings,
-    scratch: Path | None,
-    on_epoch: EpochProgress | None,
-) -> tuple[int, list[dict[str, float]]]:
-    """Run the Lightning loop and leave the best epoch's weights in ``module``; return that epoch and the history."""
-    best = _Best(on_epoch, settings)
-    callbacks: list[Callback] = [
-        EarlyStopping("stop_loss", patience=settings.patience, check_finite=True, verbose=False),
-        best,
-    ]
+    module: VisibleModule, batches: Any, stop: Any, settings: TrainSettings, scratch: Path | None, best: _Best
+) -> None:
+    """Run the Lightning loop; ``best`` ends up with every network's best weights and history."""
+    callbacks: list[Callback] = [best]
     resume = None
     if scratch is not None:
         callbacks.append(ModelCheckpoint(scratch, filename="last", enable_version_counter=False, every_n_epochs=1))
@@ -182,43 +217,81 @@ def _run(
             if trainer.interrupted:
                 raise KeyboardInterrupt from None
             raise
-    if not best.weights:
+    if any(not weights for weights in best.weights):
         raise FitError(
             "The loss on the stopping part was never a finite number.", "Lower the learning rate or check the data."
         )
-    module.network.load_state_dict(best.weights)
-    return best.epoch, best.history
 
 
 class _Best(Callback):
-    """Keep the weights of the best epoch and the history; part of the checkpoint, so a resumed fit has them too."""
+    """Keep every network's best weights and history, and say when it has stopped learning.
 
-    def __init__(self, on_epoch: EpochProgress | None, settings: TrainSettings) -> None:
-        self.loss, self.epoch = float("inf"), -1
-        self.weights: dict[str, torch.Tensor] = {}
-        self.history: list[dict[str, float]] = []
+    Part of the checkpoint, so a resumed fit has them too; there it refuses a checkpoint of another blueprint or other
+    fits.
+    """
+
+    def __init__(
+        self, on_epoch: EpochProgress | None, settings: TrainSettings, blueprint: str, seeds: list[int]
+    ) -> None:
+        n = len(seeds)
+        self.losses, self.epochs = [float("inf")] * n, [-1] * n
+        self.weights: list[dict[str, torch.Tensor]] = [{} for _ in seeds]
+        self.history: list[list[dict[str, float]]] = [[] for _ in seeds]
+        self._whose = {"blueprint": blueprint, "seeds": seeds}
         self._on_epoch, self._max_epochs, self._patience = on_epoch, settings.max_epochs, settings.patience
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Do not train on when the fit was lost after its patience was spent and before it was saved."""
-        trainer.should_stop = bool(self.history) and len(self.history) - 1 - self.epoch >= self._patience
+        """Go on with the networks that still learn; none may, when a fit was lost just before it was saved."""
+        self._refresh(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        losses = {name: float(trainer.callback_metrics[name]) for name in ("train_loss", "stop_loss")}
-        self.history.append({"epoch": trainer.current_epoch, **losses})
-        if losses["stop_loss"] < self.loss:
-            self.loss, self.epoch = losses["stop_loss"], trainer.current_epoch
-            network: VisibleNetwork = pl_module.network  # type: ignore[assignment]
-            self.weights = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+        module: VisibleModule = pl_module  # type: ignore[assignment]
+        for r, active in enumerate(module.active):
+            if not active:
+                continue
+            losses = {"train_loss": module.train_loss[r], "stop_loss": module.stop_loss[r]}
+            self.history[r].append({"epoch": trainer.current_epoch, **losses})
+            if losses["stop_loss"] < self.losses[r]:
+                self.losses[r], self.epochs[r] = losses["stop_loss"], trainer.current_epoch
+                self.weights[r] = member_state(module.network, r)
+        self._refresh(trainer, module)
         if self._on_epoch is not None:
             self._on_epoch(trainer.current_epoch + 1, self._max_epochs)
 
+    def _refresh(self, trainer: L.Trainer, module: Any) -> None:
+        module.active = [self._learns(r) for r in range(len(self.losses))]
+        trainer.should_stop = not any(module.active)
+
+    def _learns(self, r: int) -> bool:
+        history = self.history[r]
+        if not history:
+            return True
+        finite = np.isfinite(history[-1]["stop_loss"])
+        return bool(finite) and len(history) - 1 - self.epochs[r] < self._patience
+
     def state_dict(self) -> dict[str, Any]:
-        return {"loss": self.loss, "epoch": self.epoch, "weights": self.weights, "history": self.history}
+        return {
+            "whose": self._whose,
+            "losses": self.losses,
+            "epochs": self.epochs,
+            "weights": self.weights,
+            "history": self.history,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.loss, self.epoch = state_dict["loss"], state_dict["epoch"]
+        for key, text in (("blueprint", "blueprint"), ("seeds", "fits")):
+            if state_dict["whose"][key] != self._whose[key]:
+                raise FitError(f"The checkpoint belongs to another {text}.", "Remove it, or train in another folder.")
+        self.losses, self.epochs = state_dict["losses"], state_dict["epochs"]
         self.weights, self.history = state_dict["weights"], state_dict["history"]
+
+
+def _refuse_absent_cuda(settings: TrainSettings) -> None:
+    if settings.accelerator == "cuda" and not torch.cuda.is_available():
+        raise FitError(
+            'accelerator = "cuda", but torch finds no CUDA device.',
+            'Set accelerator = "auto" or "cpu", or install a CUDA build of torch on a machine with a GPU.',
+        )
 
 
 def _scaled_target(samples: Samples, split: Split) -> tuple[NDArray[Any], tuple[float, float]]:
@@ -271,89 +344,3 @@ def _quiet() -> Iterator[None]:
         finally:
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
-
-
-# ---- on disk ---------------------------------------------------------------------------------------------------------
-
-
-def is_finished(folder: Path) -> bool:
-    """Say whether ``folder`` holds a finished model; ``model.json`` is written last."""
-    return (folder / "model.json").is_file()
-
-
-def save_fitted(model: FittedModel, settings: TrainSettings, n_outputs: int, folder: Path) -> None:
-    """Write ``model.safetensors`` (weights, scaler) and ``model.json`` into ``folder``; the latter says it is done."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {f"network.{name}": tensor.contiguous() for name, tensor in model.network.state_dict().items()}
-    tensors["scaler.mean"] = torch.from_numpy(model.scaler.mean)
-    tensors["scaler.sd"] = torch.from_numpy(model.scaler.sd)
-    data = save(tensors)
-    (folder / "model.safetensors").write_bytes(data)
-    record = {
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "blueprint": model.blueprint.content_hash(),
-        "n_outputs": n_outputs,
-        "task": model.task,
-        "target_scale": list(model.target_scale),
-        "seed": model.seed,
-        "best_epoch": model.best_epoch,
-        "history": model.history,
-        "settings": settings.to_dict(),
-    }
-    replace_text(folder / "model.json", json.dumps(record, indent=1) + "\n")
-
-
-def _reuse(folder: Path, blueprint: Blueprint, settings: TrainSettings, seed: int) -> FittedModel:
-    """Read a finished model, if it is the one that is asked for."""
-    model = load_fitted(folder, blueprint)
-    trained = json.loads((folder / "model.json").read_text(encoding="utf-8"))["settings"]
-    other = [key for key, value in settings.to_dict().items() if key != "accelerator" and trained.get(key) != value]
-    if model.seed != seed:
-        other.append("seed")
-    if other:
-        raise FitError(
-            f"The model in {folder} was trained with other settings ({', '.join(other)}).",
-            "Train in another folder, or remove it.",
-        )
-    return model
-
-
-def load_fitted(folder: Path, blueprint: Blueprint) -> FittedModel:
-    """Read a model that :func:`save_fitted` wrote.
-
-    Raises
-    ------
-    FitError
-        If a file is missing or altered, or the model was trained on another blueprint.
-    """
-    try:
-        record = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        data = (folder / "model.safetensors").read_bytes()
-        if record["blueprint"] != blueprint.content_hash():
-            raise FitError(f"The model in {folder} was trained on another blueprint.", "Train again with --force.")
-        if record["sha256"] != hashlib.sha256(data).hexdigest():
-            raise FitError(f"{folder / 'model.safetensors'} is not the file that was saved.", "Train again.")
-        tensors = load(data)
-        settings = TrainSettings(**record["settings"])
-        network = VisibleNetwork(
-            blueprint,
-            record["n_outputs"],
-            order=settings.order,
-            auxiliary=settings.auxiliary > 0,
-            dropout=settings.dropout,
-        )
-        weights = {name.removeprefix("network."): t for name, t in tensors.items() if name.startswith("network.")}
-        network.load_state_dict(weights)
-        centre, spread = record["target_scale"]
-        return FittedModel(
-            network=network.eval(),
-            blueprint=blueprint,
-            scaler=Scaler(tensors["scaler.mean"].numpy(), tensors["scaler.sd"].numpy()),
-            task=record["task"],
-            target_scale=(centre, spread),
-            seed=record["seed"],
-            best_epoch=record["best_epoch"],
-            history=record["history"],
-        )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        raise FitError(f"{folder} holds no readable model: {error}", "Train again.") from error

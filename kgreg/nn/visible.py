@@ -20,6 +20,7 @@ from kgreg.nn.hierarchy.layers import drop_rows
 from kgreg.nn.layout import lay_out
 from kgreg.nn.readout import Link, Readout
 
+
 @dataclass(frozen=True)
 class Inputs:
     """What a network reads; R networks side by side, B samples.
@@ -128,7 +129,9 @@ class VisibleNetwork(nn.Module):
                 "Name the same in [data] blocks and [network] blocks.",
             )
         for name, widths in architecture.blocks.items():
-            self.branches[name] = Hierarchy(_branch(name, widths, sizes[name], architecture, n_outputs), sizes[name], networks)
+            self.branches[name] = Hierarchy(
+                _branch(name, widths, sizes[name], architecture, n_outputs), sizes[name], networks
+            )
         read = layout.terms if architecture.readout == "terms" else layout.outputs
         rows = [np.arange(span.start, span.stop) for span in (self.hierarchy.rows(node) for node in read)]
         self.register_buffer("_output_rows", torch.from_numpy(np.concatenate(rows)), persistent=False)

@@ -14,6 +14,7 @@ from kgreg.nn.hierarchy import kernels
 from kgreg.nn.hierarchy.inputs import SparseRows, find_sparse
 from kgreg.nn.hierarchy.program import Program
 
+
 class Parameters(NamedTuple):
     """What is learned, by R networks of one shape: ``[R, weights]``, ``[R, N]`` and, for scale and shift,
     ``[R, n_normed]``."""
@@ -52,7 +53,9 @@ class _Fused(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, program: Program, step: Pass, twin: Twin, x: Tensor | SparseRows, *parameters: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, program: Program, step: Pass, twin: Twin, x: Tensor | SparseRows, *parameters: Tensor
+    ) -> Tensor:
         networks, batch, _ = x.shape
         values = [_array(p) for p in parameters]
         dtype = values[0].dtype
@@ -109,9 +112,7 @@ def _through_twin(ctx: Any, x: Tensor, parameters: list[Tensor], gradient: Tenso
     wanted = [i for i, needed in enumerate(ctx.needs_input_grad[3:]) if needed]
     step = ctx.step._replace(running=ctx.kept[-1])
     hidden = ctx.twin(x, Parameters(*parameters), step)
-    found = torch.autograd.grad(
-        hidden, [leaves[i] for i in wanted], gradient, create_graph=True, allow_unused=True
-    )
+    found = torch.autograd.grad(hidden, [leaves[i] for i in wanted], gradient, create_graph=True, allow_unused=True)
     returned: list[Tensor | None] = [None] * len(leaves)
     for i, tensor in zip(wanted, found, strict=True):
         returned[i] = tensor

@@ -248,6 +248,8 @@ def forward(P: Any, threads: Any, x: Any, sparse: Any, counts: Any, totals: Any,
             saved: Any, stats: Any) -> None:  # fmt: skip
     """Fill ``hidden [R, N, B]``; ``saved [R, N, B]`` and ``stats [2, R, n_normed]`` are for :func:`backward`.
 
+    A network without samples (``totals [R]`` 0) is left out; its activations are 0.
+
     ``x [R, I, B]``, or, where ``sparse`` is (pointer ``[R, I + 1]``, sample, value), only its shape is used. A seed of
     0 stands for no dropout.
     """
@@ -263,6 +265,9 @@ def forward(P: Any, threads: Any, x: Any, sparse: Any, counts: Any, totals: Any,
                 r, t = task // size, first + task % size
                 seed = seeds[r]
                 z = hidden[r, P.start[t] : P.start[t] + P.width[t]]
+                if totals[r] == 0:  # nothing to compute: a network that is done while others are not
+                    z[:] = 0
+                    continue
                 for k in range(P.width[t]):
                     z[k, :] = bias[r, P.start[t] + k]
                 p, key, at = P.edge_dropout[t], P.key[t] + P.fan[t], P.input_offset[t]
@@ -409,6 +414,8 @@ def backward(P: Any, threads: Any, x: Any, sparse: Any, counts: Any, totals: Any
             for task in range(c * chunk, min((c + 1) * chunk, tasks)):
                 r, t = task // size, first + task % size
                 seed, p = seeds[r], P.edge_dropout[t]
+                if totals[r] == 0:
+                    continue
                 if seed == 0 or not _any_drops(P.edge_dropout, P.parent[P.parent_ptr[t] : P.parent_ptr[t + 1]]):
                     weight = P.reader_weight[P.reader_ptr[t] : P.reader_ptr[t + 1]]
                     which = P.reader[P.reader_ptr[t] : P.reader_ptr[t + 1]]
@@ -443,7 +450,11 @@ def backward(P: Any, threads: Any, x: Any, sparse: Any, counts: Any, totals: Any
                     for b in range(batch):
                         total += z[k, b]
                     d_bias[r, P.start[t] + k] = total
-                key, at, which = P.key[t] + P.fan[t], P.input_offset[t], P.input_column[P.input_ptr[t] : P.input_ptr[t + 1]]
+                key, at, which = (
+                    P.key[t] + P.fan[t],
+                    P.input_offset[t],
+                    P.input_column[P.input_ptr[t] : P.input_ptr[t + 1]],
+                )
                 if pointer.size:
                     _weigh_sparse(d_input[r], at, z, which, pointer[r], sample, value, p, seed, key)
                 else:

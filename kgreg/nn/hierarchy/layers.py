@@ -13,7 +13,6 @@ from kgreg.nn.hierarchy.fused import Parameters, Pass
 from kgreg.nn.hierarchy.program import Index, Program
 from kgreg.nn.sparse import SparsePattern, multiply
 
-
 _BITS = 0xFFFFFFFF
 
 
@@ -71,7 +70,7 @@ class Level(nn.Module):
         running = step.running[:, :, self.normed]
         if step.training:
             counts = step.counts[:, None, :]
-            total = counts.sum(dim=2)
+            total = counts.sum(dim=2).clamp(min=1)
             mean = (z * counts).sum(dim=2) / total
             variance = ((z - mean[:, :, None]) ** 2 * counts).sum(dim=2) / total
             with torch.no_grad():

@@ -59,7 +59,9 @@ class Hierarchy(nn.Module):
         self.bias = nn.Parameter(torch.empty(networks, self.program.n_neurons))
         self.scale = nn.Parameter(torch.ones(networks, self.program.n_normed))
         self.shift = nn.Parameter(torch.zeros(networks, self.program.n_normed))
-        running = torch.stack([torch.zeros(networks, self.program.n_normed), torch.ones(networks, self.program.n_normed)])
+        running = torch.stack(
+            [torch.zeros(networks, self.program.n_normed), torch.ones(networks, self.program.n_normed)]
+        )
         self.register_buffer("running", running)
         self._levels: nn.ModuleList | None = None
         bound = 1.0 / np.sqrt(np.maximum(self.program.fan_in(), 1.0))
@@ -117,9 +119,7 @@ class Hierarchy(nn.Module):
         with torch.autocast("cpu", enabled=False):  # the kernels compute in the precision of the parameters
             return run_fused(self.program, x, parameters, step, self._twin)
 
-    def levels_of(
-        self, x: Tensor, backend: Backend = "auto", parameters: Parameters | None = None
-    ) -> list[Tensor]:
+    def levels_of(self, x: Tensor, backend: Backend = "auto", parameters: Parameters | None = None) -> list[Tensor]:
         """Return the activations level by level, each ``[R, rows, B]``, so that autograd sees what reads which."""
         backend = choose(backend, x.device)
         step = self._step(x.shape, None, None)

@@ -1,0 +1,249 @@
+"""A trained network with everything needed to use it, in memory and on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from kgreg.blueprint.model import Blueprint
+from kgreg.data.covariates import CovariateEncoder
+from kgreg.data.scaling import Scaler
+from kgreg.data.targets import Task
+from kgreg.disk import replace_text
+from kgreg.errors import FitError
+from kgreg.fit.readings import Preprocessing, Readings
+from kgreg.fit.settings import MACHINE, TrainSettings
+from kgreg.nn.readout import Link
+from kgreg.nn.visible import NetworkOutput, VisibleNetwork
+
+#: How outputs become predictions.
+LINKS: dict[Task, Link] = {
+    "classification": "softmax",
+    "multilabel": "sigmoid",
+    "regression": "identity",
+    "survival": "identity",
+}
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """A trained network with everything needed to use it on new samples.
+
+    Attributes
+    ----------
+    network
+        In evaluation mode, on the CPU.
+    preprocessing
+        Fitted on the training part. For regression ``target_scale`` holds the mean and sd of its target; for survival
+        the first number is what makes the mean risk of the training part 0.
+    history
+        One row an epoch: ``epoch``, ``train_loss``, ``stop_loss``.
+    """
+
+    network: VisibleNetwork
+    blueprint: Blueprint
+    preprocessing: Preprocessing
+    task: Task
+    target_scale: tuple[float, float]
+    seed: int
+    best_epoch: int
+    history: list[dict[str, float]]
+
+    def predict(self, x: NDArray[np.float32] | Readings) -> NDArray[np.float32]:
+        """Return predictions for unscaled samples, ``[n, n_inputs]`` or readings.
+
+        Probabilities ``[n, n_classes]`` or ``[n, n_labels]``, values ``[n, 1]``, or for survival ``[n, 1]`` log partial
+        hazards, relative to the mean of the training samples.
+        """
+        return self._predicted(self._passed(x))
+
+    def respond(self, x: NDArray[np.float32] | Readings) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return, from one pass, the prediction (see :meth:`predict`) and the activations ``[n_neurons, n]``."""
+        passed = self._passed(x)
+        return self._predicted(passed), passed.hidden.numpy()
+
+    def _passed(self, x: NDArray[np.float32] | Readings) -> NetworkOutput:
+        readings = x if isinstance(x, Readings) else Readings(x)
+        with torch.inference_mode():
+            passed: NetworkOutput = self.network(self.preprocessing.apply(readings).everything())
+        return passed
+
+    def _predicted(self, passed: NetworkOutput) -> NDArray[np.float32]:
+        if self.task == "classification":
+            outputs = torch.softmax(passed.outputs, dim=1)
+        elif self.task == "multilabel":
+            outputs = torch.sigmoid(passed.outputs)
+        else:
+            outputs = passed.outputs * self.target_scale[1] + self.target_scale[0]
+        result: NDArray[np.float32] = outputs.numpy()
+        return result
+
+
+def build_network(
+    blueprint: Blueprint,
+    settings: TrainSettings,
+    task: Task,
+    n_outputs: int,
+    n_covariates: Sequence[int],
+    block_sizes: Mapping[str, int],
+    networks: int = 1,
+) -> VisibleNetwork:
+    """Return the untrained network of a task; ``n_covariates`` of every fit, which must agree.
+
+    Raises
+    ------
+    FitError
+        If the fits see different categories, or ``layer_weights`` does not fit the layers.
+    """
+    if len(set(n_covariates)) > 1:
+        raise FitError(
+            "The covariates have different categories in the training parts of the folds.",
+            "Merge rare categories, or ask for fewer folds.",
+        )
+    network = VisibleNetwork(
+        blueprint,
+        n_outputs,
+        settings.used_architecture,
+        n_covariates=n_covariates[0],
+        block_sizes=block_sizes,
+        link=LINKS[task],
+        networks=networks,
+    )
+    weights = settings.layer_weights
+    if weights is not None and len(weights) != network.readout.n_heads:
+        raise FitError(
+            f"layer_weights has {len(weights)} numbers for {network.readout.n_heads} layers.",
+            "Give one a layer, from the genes up, or leave the key out.",
+        )
+    return network
+
+
+def member_state(network: VisibleNetwork, r: int) -> dict[str, Tensor]:
+    """Return the state of one of the networks that are computed side by side, as that of a single network."""
+    state = {}
+    for name, tensor in network.state_dict().items():
+        # The running statistics hold mean and variance first, then the networks.
+        own = tensor[:, r : r + 1] if name.endswith("running") else tensor[r : r + 1]
+        state[name] = own.detach().to("cpu", copy=True)
+    return state
+
+
+# ---- on disk ---------------------------------------------------------------------------------------------------------
+
+
+def is_finished(folder: Path) -> bool:
+    """Say whether ``folder`` holds a finished model; ``model.json`` is written last."""
+    return (folder / "model.json").is_file()
+
+
+def save_fitted(model: FittedModel, settings: TrainSettings, folder: Path) -> None:
+    """Write ``model.safetensors`` (weights, scaler) and ``model.json`` into ``folder``; the latter says it is done."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {f"network.{name}": tensor.contiguous() for name, tensor in model.network.state_dict().items()}
+    scaler, encoder = model.preprocessing.scaler, model.preprocessing.encoder
+    tensors["scaler.mean"] = torch.from_numpy(scaler.mean)
+    tensors["scaler.sd"] = torch.from_numpy(scaler.sd)
+    data = save(tensors)
+    (folder / "model.safetensors").write_bytes(data)
+    blocks = {name: branch.program.n_inputs for name, branch in model.network.branches.items()}
+    record = {
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "blueprint": model.blueprint.content_hash(),
+        "n_outputs": model.network.n_outputs,
+        "covariates": None if encoder is None else encoder.to_dict(),
+        "blocks": blocks,
+        "task": model.task,
+        "target_scale": list(model.target_scale),
+        "seed": model.seed,
+        "best_epoch": model.best_epoch,
+        "history": model.history,
+        "settings": settings.to_dict(),
+    }
+    replace_text(folder / "model.json", json.dumps(record, indent=1) + "\n")
+
+
+def reuse_fitted(folder: Path, blueprint: Blueprint, settings: TrainSettings, seed: int) -> FittedModel:
+    """Read a finished model, if it is the one that is asked for.
+
+    Raises
+    ------
+    FitError
+        As :func:`load_fitted`, and if it was trained with other settings or another seed.
+    """
+    record = _read_record(folder)
+    model = _load(folder, record, blueprint)
+    trained = record["settings"]
+    other = [key for key, value in settings.to_dict().items() if key not in MACHINE and trained.get(key) != value]
+    if model.seed != seed:
+        other.append("seed")
+    if other:
+        raise FitError(
+            f"The model in {folder} was trained with other settings ({', '.join(other)}).",
+            "Train in another folder, or remove it.",
+        )
+    return model
+
+
+def load_fitted(folder: Path, blueprint: Blueprint) -> FittedModel:
+    """Read a model that :func:`save_fitted` wrote.
+
+    Raises
+    ------
+    FitError
+        If a file is missing or altered, or the model was trained on another blueprint.
+    """
+    return _load(folder, _read_record(folder), blueprint)
+
+
+def _read_record(folder: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((folder / "model.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise FitError(f"{folder} holds no readable model: {error}", "Train again.") from error
+
+
+def _load(folder: Path, record: dict[str, Any], blueprint: Blueprint) -> FittedModel:
+    try:
+        data = (folder / "model.safetensors").read_bytes()
+        if record["blueprint"] != blueprint.content_hash():
+            raise FitError(f"The model in {folder} was trained on another blueprint.", "Train again with --force.")
+        if record["sha256"] != hashlib.sha256(data).hexdigest():
+            raise FitError(f"{folder / 'model.safetensors'} is not the file that was saved.", "Train again.")
+        tensors = load(data)
+        settings = TrainSettings.from_dict(record["settings"])
+        covariates = record["covariates"]
+        encoder = None if covariates is None else CovariateEncoder.from_dict(covariates)
+        network = build_network(
+            blueprint,
+            settings,
+            record["task"],
+            record["n_outputs"],
+            [0 if encoder is None else len(encoder.names)],
+            record["blocks"],
+        )
+        weights = {name.removeprefix("network."): t for name, t in tensors.items() if name.startswith("network.")}
+        network.load_state_dict(weights)
+        centre, spread = record["target_scale"]
+        return FittedModel(
+            network=network.eval(),
+            blueprint=blueprint,
+            preprocessing=Preprocessing(Scaler(tensors["scaler.mean"].numpy(), tensors["scaler.sd"].numpy()), encoder),
+            task=record["task"],
+            target_scale=(centre, spread),
+            seed=record["seed"],
+            best_epoch=record["best_epoch"],
+            history=record["history"],
+        )
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise FitError(f"{folder} holds no readable model: {error}", "Train again.") from error
