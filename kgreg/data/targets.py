@@ -86,7 +86,7 @@ def read_target(
             raise DataError(f"The task {task} needs {wanted}, not one label ('{label}').", "Give these columns.")
         return _one_column(obs, label, task, origin)
     labels = list(label or ())
-    return Target(_labels(obs, labels, origin), "multilabel", [], labels, ", ".join(labels))
+    return Target(_labels(obs, labels, origin), "multilabel", [], labels, some(labels, 10))
 
 
 def complete_column(obs: pd.DataFrame, name: str, origin: str) -> pd.Series[Any]:

@@ -167,7 +167,7 @@ def label_table(metrics: Mapping[str, Any]) -> dict[str, Any]:
             for v in values
         ]
         rows.append({"label": entry["label"], "cells": cells})
-    heads = [f"{name_of_arm(arm)}, {name_of_metric(metric)}" for arm, metric in columns]
+    heads = [{"arm": name_of_arm(arm), "metric": name_of_metric(metric)} for arm, metric in columns]
     return {"columns": heads, "rows": rows}
 
 

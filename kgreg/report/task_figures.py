@@ -71,7 +71,7 @@ def survival_plot(predictions: pd.DataFrame, time: str = "time", arm: str = "gra
         *traces,
         height=460,
         showlegend=True,
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
         margin={"l": 10, "r": 16, "t": 60, "b": 56},
         xaxis={"title": {"text": short(time)}, "automargin": True, "rangemode": "tozero", "zeroline": False},
         yaxis={"title": {"text": "share that survives"}, "automargin": True, "range": [0, 1.03], "zeroline": False},
@@ -87,7 +87,8 @@ def label_plot(labels: Sequence[Mapping[str, Any]], metric: str = "auroc") -> An
         ``CrossValidation.summary()["labels"]``; the first 40 are drawn.
     """
     shown = labels[:MOST_LABELS]
-    arms = list(dict.fromkeys(arm for entry in shown for arm in entry["arms"]))
+    found = {arm for entry in shown for arm in entry["arms"]}
+    arms = [arm for arm in ARM_COLOURS if arm in found]
     traces = []
     for place, arm in enumerate(arms):
         own = [
