@@ -21,15 +21,27 @@ class _Section(BaseModel):
 class DataSection(_Section):
     """``[data]``: the samples.
 
-    ``file`` is an ``.h5ad`` path, relative to the experiment file, or ``scanpy:pbmc68k_reduced``.
+    ``file`` is an ``.h5ad`` path, relative to the experiment file, or ``scanpy:pbmc68k_reduced``. ``layers`` names
+    several layers, of which every gene has one input each.
     """
 
     file: str
     label: str
     layer: str = "X"
+    layers: Annotated[list[str], Field(min_length=1)] | None = None
+    scale: Literal["auto", "standard", "none"] = "auto"
     group: str | None = None
     task: Literal["classification", "regression"] | None = None
     constant_genes: Literal["error", "drop"] = "error"
+
+    @model_validator(mode="after")
+    def _one_way_to_name_layers(self) -> DataSection:
+        if self.layers is not None:
+            if self.layer != type(self).model_fields["layer"].default:
+                raise ValueError("give 'layer' or 'layers', not both")
+            if len(set(self.layers)) < len(self.layers):
+                raise ValueError("'layers' names a layer twice")
+        return self
 
 
 class KnowledgeSection(_Section):

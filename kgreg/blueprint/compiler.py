@@ -77,7 +77,8 @@ def compile_guide(store: GraphStore, guide: Guide, features: pd.DataFrame, **opt
     guide
         From :func:`go_guide`, :func:`reactome_guide` or made by hand.
     features
-        Columns ``feature`` (name in the data), ``gene`` (node id) and ``label``; one row a gene, in input order.
+        Columns ``feature`` (name in the data), ``gene`` (node id) and ``label``; one row a gene, in input order. With
+        a column ``modality``, one row a gene and modality.
     options
         As :func:`compile_hierarchy`.
     """
@@ -169,7 +170,9 @@ def compile_hierarchy(
     annotations
         Columns ``gene``, ``term`` and, optionally, ``evidence``.
     features
-        Columns ``feature``, ``gene`` and, optionally, ``label``; one row a gene, in input order.
+        Columns ``feature``, ``gene`` and, optionally, ``label``; one row a gene, in input order. With a column
+        ``modality`` (mutation, amplification, ...), one row a gene and modality: all rows of a gene feed its node,
+        and stand together in ``Blueprint.inputs``, the genes in the order of their first rows.
     labels
         Term id -> name; ids stand for themselves where absent.
     width, width_fraction
@@ -181,9 +184,7 @@ def compile_hierarchy(
         If there is a cycle and ``cycles="error"``, no gene of the data is annotated, ``root`` is unknown, or nothing
         is left after pruning.
     """
-    if features["gene"].duplicated().any():
-        twice = features.loc[features["gene"].duplicated(), "gene"]
-        raise BlueprintError(f"Several features are the same gene: {some(twice)}.", "Keep one feature a gene.")
+    inputs = _one_feature_a_gene(features)
     names = dict(labels or {})
     used = pd.unique(
         pd.concat([hierarchy["child"], hierarchy["parent"], annotations["term"]], ignore_index=True).astype(str)
@@ -236,13 +237,26 @@ def compile_hierarchy(
     }
     record = dict(provenance or {})
     record["compiled"] = [*record.get("compiled", []), options]
-    return _assemble(work, features, task, source, record).with_width(width, width_fraction)
+    return _assemble(work, inputs, task, source, record).with_width(width, width_fraction)
+
+
+def _one_feature_a_gene(features: pd.DataFrame) -> pd.DataFrame:
+    """Return ``features`` with a column ``modality`` and the rows of each gene together."""
+    inputs = features if "modality" in features else features.assign(modality="rna")
+    distinct = inputs.drop_duplicates(["gene", "feature"])
+    twice = [*distinct.loc[distinct["gene"].duplicated(), "gene"]]
+    twice += [*inputs.loc[inputs.duplicated(["gene", "modality"]), "gene"]]
+    if twice:
+        raise BlueprintError(f"Several features are the same gene: {some(twice)}.", "Keep one feature a gene.")
+    first = {gene: i for i, gene in enumerate(distinct["gene"])}
+    return inputs.iloc[np.argsort(inputs["gene"].map(first).to_numpy(), kind="stable")]
 
 
 def _assemble(
-    work: Hierarchy, features: pd.DataFrame, task: str, source: str, provenance: Mapping[str, Any]
+    work: Hierarchy, inputs: pd.DataFrame, task: str, source: str, provenance: Mapping[str, Any]
 ) -> Blueprint:
     """Turn the finished workbench into a blueprint."""
+    features = inputs.drop_duplicates("gene")
     attached = {gene for term in work.labels for gene in work.genes[term]}
     label_of = dict(zip(features["gene"], features["label" if "label" in features else "feature"], strict=True))
     for gene in features["gene"]:
@@ -267,12 +281,12 @@ def _assemble(
         rows += [(g, term, work.genes[term][g]) for g in sorted(work.genes[term], key=position.__getitem__)]
         rows += [(c, term, work.children[term][c]) for c in sorted(work.children[term])]
     edges = pd.DataFrame(rows, columns=["source", "target", "relation"]).assign(weight=np.nan, sign=0, trainable=True)
-    inputs = pd.DataFrame({"feature": kept["feature"].to_numpy(), "modality": "rna", "node": kept["gene"].to_numpy()})
+    fed = inputs[inputs["gene"].isin(attached)].rename(columns={"gene": "node"})
     tops = [term for term in terms if not work.parents[term]]
     return Blueprint(
         nodes=nodes,
         edges=edges,
-        inputs=inputs,
+        inputs=fed,
         outputs=pd.DataFrame({"task": task, "node": tops}),
         provenance=provenance,
         dropped=pd.DataFrame(work.dropped, columns=list(DROPPED_COLUMNS)),
@@ -301,7 +315,7 @@ def recompile(blueprint: Blueprint, features: Sequence[str] | None = None, **opt
         unknown = sorted(set(features) - set(table["feature"]))
         if unknown:
             raise BlueprintError(f"Not inputs of the blueprint: {some(unknown)}.", "Name features of the data.")
-        left_out = table[~table["feature"].isin(features)]
+        left_out = table[~table["feature"].isin(features)].drop_duplicates("gene")
         table = table.set_index("feature", drop=False).loc[list(features)].reset_index(drop=True)
     result = compile_hierarchy(
         terms,

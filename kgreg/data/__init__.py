@@ -2,7 +2,7 @@
 
 from kgreg.data.bundled import bundled_file
 from kgreg.data.matching import Matching, match_genes, match_symbols
-from kgreg.data.samples import Samples, read_samples, usable_features
+from kgreg.data.samples import Samples, input_table, read_samples, usable_features
 from kgreg.data.scaling import Scaler
 from kgreg.data.splits import Split, split_folds, splits_table
 
@@ -12,6 +12,7 @@ __all__ = [
     "Scaler",
     "Split",
     "bundled_file",
+    "input_table",
     "match_genes",
     "match_symbols",
     "read_samples",

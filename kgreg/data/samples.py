@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -30,14 +31,14 @@ RESERVED_CLASSES = frozenset({"all", "arm", "fold", "replicate", "sample", "targ
 
 @dataclass(frozen=True)
 class Samples:
-    """Expression and target of every sample.
+    """Features and target of every sample.
 
     Attributes
     ----------
     x
-        ``[n_samples, n_features]`` float32 (dense) or CSR, as it lies in the file.
+        ``[n_samples, n_columns]`` float32 (dense) or CSR, as it lies in the file.
     features, names
-        Names of the columns and of the rows.
+        Names of the columns and of the rows. With several layers a feature names one column a layer.
     target
         ``[n_samples]``: class index (int64) or value (float32).
     classes
@@ -46,6 +47,9 @@ class Samples:
         ``[n_samples]`` group of every sample (donor, plate, ...), or None.
     task, label, layer, origin, sha256
         What was read, from where; ``sha256`` is empty for an object in memory.
+    modalities
+        ``[n_columns]``: the layer that a column comes from, beside its feature; "" when there is one layer. Filled
+        in with "" when it is not given.
     """
 
     x: NDArray[np.float32] | sparse.csr_matrix
@@ -59,28 +63,75 @@ class Samples:
     layer: str
     origin: str
     sha256: str = ""
+    modalities: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if not self.modalities:
+            object.__setattr__(self, "modalities", [""] * len(self.features))
 
     def __len__(self) -> int:
         return len(self.names)
 
-    def columns(self, features: list[str]) -> NDArray[np.float32]:
-        """Return the dense matrix ``[n_samples, len(features)]`` of the named features, in that order.
+    @property
+    def genes(self) -> list[str]:
+        """The features, each once, in the order of their first columns."""
+        return list(dict.fromkeys(self.features))
+
+    def columns(
+        self, features: Sequence[str] | pd.DataFrame, modalities: Sequence[str] | None = None
+    ) -> NDArray[np.float32]:
+        """Return the dense matrix ``[n_samples, len(features)]`` of the named columns, in that order.
+
+        Parameters
+        ----------
+        features
+            Names of features, or a table with the columns ``feature`` and ``modality``, such as ``Blueprint.inputs``.
+        modalities
+            Of every feature. Needed where the data have several; data of one layer are that layer whatever the
+            blueprint calls it.
 
         Raises
         ------
         DataError
-            If a feature is not there.
+            If a column is not there, or the data have one layer and several modalities are asked for.
         """
-        position = {feature: i for i, feature in enumerate(self.features)}
-        missing = [feature for feature in features if feature not in position]
+        picked = self.select(features, modalities)
+        dense = picked if isinstance(picked, np.ndarray) else picked.toarray()
+        return np.ascontiguousarray(dense, dtype=np.float32)
+
+    def select(
+        self, features: Sequence[str] | pd.DataFrame, modalities: Sequence[str] | None = None
+    ) -> NDArray[np.float32] | sparse.csr_matrix:
+        """Return what :meth:`columns` returns, but CSR where the data are."""
+        if isinstance(features, pd.DataFrame):
+            table: pd.DataFrame = features
+            return self.x[:, self._positions(table["feature"].tolist(), table["modality"].tolist())]
+        return self.x[:, self._positions(list(features), modalities)]
+
+    def _positions(self, features: list[str], modalities: Sequence[str] | None) -> list[int]:
+        one_layer = not any(self.modalities)
+        if one_layer:
+            asked = sorted(set(modalities or ()))
+            if len(asked) > 1:
+                raise DataError(
+                    f"{self.origin} was read as one layer ({self.layer}), but {', '.join(asked)} are asked for.",
+                    'Name them in [data]: layers = ["...", "..."].',
+                )
+            modalities = [""] * len(features)
+        elif modalities is None:
+            raise DataError(
+                f"{self.origin} has several values a feature ({', '.join(dict.fromkeys(self.modalities))}).",
+                "Say of which modality each feature is wanted.",
+            )
+        place = {column: i for i, column in enumerate(zip(self.features, self.modalities, strict=True))}
+        wanted = list(zip(features, modalities, strict=True))
+        missing = [feature if one_layer else f"{feature} ({m})" for feature, m in wanted if (feature, m) not in place]
         if missing:
             raise DataError(
                 f"{self.origin} lacks {len(missing)} of {len(features)} features: {some(missing, 10)}.",
                 "Give the data that the blueprint was compiled for.",
             )
-        picked = self.x[:, [position[feature] for feature in features]]
-        dense = picked if isinstance(picked, np.ndarray) else picked.toarray()
-        return np.ascontiguousarray(dense, dtype=np.float32)
+        return [place[column] for column in wanted]
 
     def summary(self) -> dict[str, Any]:
         """Return what a report says of the data (JSON values)."""
@@ -92,7 +143,8 @@ class Samples:
             "label": self.label,
             "task": self.task,
             "samples": len(self),
-            "features": len(self.features),
+            "features": len(self.genes),
+            "modalities": [name for name in dict.fromkeys(self.modalities) if name],
             "classes": dict(zip(self.classes, counts, strict=True)),
             "groups": None if self.groups is None else len(np.unique(self.groups)),
         }
@@ -102,7 +154,7 @@ def read_samples(
     data: Path | str | AnnData,
     label: str,
     *,
-    layer: str = "X",
+    layer: str | Sequence[str] = "X",
     group: str | None = None,
     task: Task | None = None,
 ) -> Samples:
@@ -116,7 +168,8 @@ def read_samples(
         Column of ``obs`` to learn.
     layer
         ``"X"``, ``"raw"`` (``adata.raw.X``) or the name of a layer. Values are taken as they are: give log-normalised
-        expression, not counts.
+        expression, not counts. Of several layers (mutation, deletion, amplification) the columns stand side by side,
+        one layer after the other, and stay sparse if all of them are.
     group
         Column of ``obs`` whose samples stay together in every split.
     task
@@ -129,12 +182,10 @@ def read_samples(
         the matrix holds NaN or infinite values.
     """
     adata, origin, sha256 = _open(data)
-    matrix, features = _matrix(adata, layer, origin)
-    _refuse_duplicates(features, origin)
+    matrix, features, modalities = _read_layers(adata, layer, origin)
     obs = adata.obs
     values = _column(obs, label, origin)
     groups = None if group is None else _column(obs, group, origin).astype(str).to_numpy()
-    _refuse_not_finite(matrix, features, origin, layer)
     task = task or _guess_task(values)
     target, classes = _target(values, task, label, origin)
     return Samples(
@@ -146,30 +197,85 @@ def read_samples(
         groups=groups,
         task=task,
         label=label,
-        layer=layer,
+        layer=layer if isinstance(layer, str) else ", ".join(layer),
         origin=origin,
         sha256=sha256,
+        modalities=modalities,
     )
 
 
 def usable_features(samples: Samples, features: list[str], constant: ConstantGenes = "error") -> list[str]:
-    """Return the features that vary over the samples.
+    """Return the features that vary over the samples, in at least one of their modalities.
 
     Raises
     ------
     DataError
         If some do not vary (an all-zero column, say) and ``constant="error"``; the message names them.
     """
-    x = samples.columns(features)
-    flat = [feature for feature, spread in zip(features, np.ptp(x, axis=0), strict=True) if spread == 0]
+    varied = _varying(samples.x)
+    varying = {feature for feature, varies in zip(samples.features, varied, strict=True) if varies}
+    flat = [feature for feature in features if feature not in varying]
     if flat and constant == "error":
         raise DataError(
             f"{len(flat)} genes have the same value in all {len(samples)} samples of {samples.origin} "
             f"(layer {samples.layer}): {some(flat, 10)}.",
             'Remove them, or set constant_genes = "drop" to leave them out (they are then listed in the report).',
         )
-    gone = set(flat)
-    return [feature for feature in features if feature not in gone]
+    return [feature for feature in features if feature in varying]
+
+
+def input_table(samples: Samples, matched: pd.DataFrame) -> pd.DataFrame:
+    """Return the inputs of a network over matched genes: ``matched`` with one row a modality.
+
+    Parameters
+    ----------
+    matched
+        ``feature, gene, label``, one row a gene.
+
+    Returns
+    -------
+    DataFrame
+        ``matched`` itself for data of one layer. Otherwise ``feature, gene, label, modality``: the modalities of a
+        gene stand together, in the order of the layers.
+    """
+    modalities = [name for name in dict.fromkeys(samples.modalities) if name]
+    if not modalities:
+        return matched
+    return matched.merge(pd.DataFrame({"modality": modalities}), how="cross")
+
+
+def _varying(x: NDArray[np.float32] | sparse.csr_matrix) -> NDArray[np.bool_]:
+    """Return which columns hold more than one value."""
+    if isinstance(x, np.ndarray):
+        dense: NDArray[np.bool_] = np.ptp(x, axis=0) != 0
+        return dense
+    least, most = x.min(axis=0).toarray(), x.max(axis=0).toarray()
+    varies: NDArray[np.bool_] = (least != most)[0]
+    return varies
+
+
+def _read_layers(
+    adata: AnnData, layer: str | Sequence[str], origin: str
+) -> tuple[NDArray[np.float32] | sparse.csr_matrix, list[str], list[str]]:
+    """Return the matrix, its features, and the modalities ("" for one layer)."""
+    layers = [layer] if isinstance(layer, str) else list(layer)
+    if not layers or len(set(layers)) < len(layers):
+        raise DataError(f"The layers are {', '.join(layers) or 'none'}.", "Name one layer or more, each once.")
+    parts = []
+    for name in layers:
+        matrix, features = _matrix(adata, name, origin)
+        _refuse_duplicates(features, origin)
+        _refuse_not_finite(matrix, features, origin, name)
+        parts.append((matrix, features))
+    if isinstance(layer, str):
+        return *parts[0], [""] * len(parts[0][1])
+    features = [feature for _, names in parts for feature in names]
+    modalities = [name for name, (_, names) in zip(layers, parts, strict=True) for _ in names]
+    matrices = [matrix for matrix, _ in parts]
+    if all(sparse.issparse(matrix) for matrix in matrices):
+        return sparse.csr_matrix(sparse.hstack(matrices, format="csr")), features, modalities
+    dense = [matrix if isinstance(matrix, np.ndarray) else matrix.toarray() for matrix in matrices]
+    return np.hstack(dense), features, modalities
 
 
 def _open(data: Path | str | AnnData) -> tuple[AnnData, str, str]:

@@ -30,7 +30,8 @@ def node_importance(
     For output c and node t with neurons k the attribution of a sample is
     ``a = sum_k (h_k - mean h_k) d o_c / d h_k`` (the total derivative, through all paths), where the mean is taken
     over the reference samples and, for classes, ``o_c`` is the logit minus the mean logit, which makes it immune to
-    a shift common to all classes. Genes are scored in the same way through their scaled input.
+    a shift common to all classes. Genes are scored in the same way through their scaled input, the modalities of a
+    gene together (the sum of their attributions).
 
     Parameters
     ----------
@@ -46,7 +47,7 @@ def node_importance(
     Returns
     -------
     DataFrame
-        Index: node ids (inputs, then terms). Columns: for classes one an output, the mean attribution to the class
+        Index: node ids (genes, then terms). Columns: for classes one an output, the mean attribution to the class
         over its own samples (signed: positive supports the class; NaN if no sample has it), and ``all``, the mean over
         the classes of the mean size of the attribution to a sample's own class. For regression only ``all``, the mean
         size of the attribution.
@@ -55,8 +56,10 @@ def node_importance(
         raise DataError("There are no samples to score the network on.")
     network = model.network
     mean = _mean_activation(model, reference, batch_size)
+    centre = _mean_input(model, reference)
+    gene_of, genes = pd.factorize(model.blueprint.inputs["node"])
     classes = model.task == "classification"
-    n_nodes = network.n_inputs + len(network.term_ids)
+    n_nodes = len(genes) + len(network.term_ids)
     signed = np.zeros((n_nodes, len(outputs)))
     size = np.zeros((n_nodes, len(outputs)))
     group = target.astype(np.int64) if classes else np.zeros(len(x), dtype=np.int64)
@@ -65,19 +68,21 @@ def node_importance(
         members = np.flatnonzero(group == c)
         for start in range(0, len(members), batch_size):
             rows = members[start : start + batch_size]
-            attribution = _attribute(model, scaled[torch.from_numpy(rows)], mean, int(c))
+            attribution = _attribute(model, scaled[torch.from_numpy(rows)], mean, centre, gene_of, int(c))
             signed[:, c] += attribution.sum(axis=1)
             size[:, c] += np.abs(attribution).sum(axis=1)
     counts = np.bincount(group, minlength=len(outputs)).astype(float)
     counts[counts == 0] = np.nan
-    index = [*model.blueprint.inputs["node"], *network.term_ids]
+    index = [*genes, *network.term_ids]
     overall = np.nanmean(size / counts, axis=1)
     if not classes:
         return pd.DataFrame({ALL: overall}, index=index)
     return pd.DataFrame(signed / counts, index=index, columns=outputs).assign(**{ALL: overall})
 
 
-def _attribute(model: FittedModel, scaled: Tensor, mean: Tensor, output: int) -> NDArray[np.float64]:
+def _attribute(
+    model: FittedModel, scaled: Tensor, mean: Tensor, centre: Tensor, gene_of: NDArray[np.intp], output: int
+) -> NDArray[np.float64]:
     """Return the attributions ``[n_nodes, batch]`` of ``scaled [batch, n_inputs]`` to one output."""
     network = model.network
     x = scaled.clone().requires_grad_(True)
@@ -92,8 +97,16 @@ def _attribute(model: FittedModel, scaled: Tensor, mean: Tensor, output: int) ->
     ]
     neurons = (torch.cat(out.hidden).detach() - mean[:, None]) * torch.cat(through)
     per_term = np.add.reduceat(neurons.numpy(), _starts(network.term_widths), axis=0)
-    genes = (scaled * gradients[0]).t().numpy()
+    inputs = ((scaled - centre) * gradients[0]).t().numpy()
+    genes = np.zeros((int(gene_of.max()) + 1, inputs.shape[1]), dtype=np.float32)
+    np.add.at(genes, gene_of, inputs)
     return np.concatenate([genes, per_term]).astype(np.float64)
+
+
+def _mean_input(model: FittedModel, reference: NDArray[np.float32]) -> Tensor:
+    """Return the mean of every scaled input ``[n_inputs]``: zero where it was centred, which rounding would blur."""
+    mean = np.where(model.scaler.mean == 0, reference.mean(axis=0) / model.scaler.sd, 0.0)
+    return torch.from_numpy(mean.astype(np.float32))
 
 
 def _starts(widths: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -67,7 +67,7 @@ def knockout_table(
     Parameters
     ----------
     knockouts
-        Name -> feature names, as in the data or as present symbols.
+        Name -> feature names, as in the data or as present symbols. All modalities of a gene fall silent.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def knockout_table(
     """
     positions = {name: _positions(result, genes) for name, genes in knockouts.items()}
     # Expression that was centred has no zero that means silence; a gene's lowest value is the nearest to it.
-    silent = np.minimum(result.samples.columns(result.blueprint.inputs["feature"].tolist()).min(axis=0), 0.0)
+    silent = np.minimum(result.samples.columns(result.blueprint.inputs).min(axis=0), 0.0)
     fits = list(result.fits("graph"))
     frames = []
     for done, (name, genes) in enumerate(positions.items()):
@@ -139,18 +139,18 @@ def _groups(result: CrossValidation, rows: NDArray[np.int64]) -> dict[str, NDArr
 def _positions(result: CrossValidation, genes: Sequence[str]) -> list[int]:
     inputs = result.blueprint.inputs
     label = result.blueprint.nodes.set_index("id")["label"]
-    place: dict[Any, int] = {label[node]: i for i, node in enumerate(inputs["node"])}
-    place |= {feature: i for i, feature in enumerate(inputs["feature"])}
+    by_label = inputs.groupby(label.reindex(inputs["node"]).to_numpy()).indices
+    place: dict[Any, Any] = {**by_label, **inputs.groupby("feature").indices}
     missing = [gene for gene in genes if gene not in place]
     if missing:
         raise DataError(
             f"Not inputs of the network: {', '.join(missing)}.",
-            f"Choose among its {len(inputs)} genes (`inputs.parquet` of the blueprint); a gene is missing when the "
-            "data do not measure it, no symbol matched or no term annotates it.",
+            f"Choose among its {inputs['node'].nunique()} genes (`inputs.parquet` of the blueprint); a gene is missing "
+            "when the data do not measure it, no symbol matched or no term annotates it.",
         )
     if not genes:
         raise DataError("A knockout names no gene.", "List at least one gene.")
-    return [place[gene] for gene in genes]
+    return [int(position) for gene in genes for position in place[gene]]
 
 
 def _respond(model: FittedModel, x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:

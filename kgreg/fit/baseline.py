@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression, Ridge
 
@@ -20,12 +22,17 @@ ALPHA_GRID = (1.0, 10.0, 100.0, 1000.0)
 
 
 def fit_baseline(
-    samples: Samples, features: list[str], split: Split, settings: TrainSettings, seed: int
+    samples: Samples, features: Sequence[str] | pd.DataFrame, split: Split, settings: TrainSettings, seed: int
 ) -> tuple[NDArray[np.float32], dict[str, Any]]:
     """Fit a linear model to the same features, rows and scaling as the network; return its test prediction.
 
     Logistic regression (L2) for classes, ridge for values. The penalty is chosen on the stopping part, as the
     network's best epoch is; the model is then fitted on the whole training part.
+
+    Parameters
+    ----------
+    features
+        See :meth:`kgreg.data.Samples.columns`.
 
     Returns
     -------
@@ -33,7 +40,7 @@ def fit_baseline(
         ``[n_test, n_classes]`` probabilities or ``[n_test, 1]`` values; the penalty that was chosen.
     """
     x = samples.columns(features)
-    scaled = Scaler.fit(x[split.train]).transform(x)
+    scaled = Scaler.fit(x[split.train], settings.scale).transform(x)
     metric = MAIN_METRIC[samples.task]
     grid = C_GRID if samples.task == "classification" else ALPHA_GRID
 

@@ -70,7 +70,7 @@ class CrossValidation:
 
     def inputs_of(self, job: Job, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the unscaled inputs ``[len(rows), n_inputs]`` of a job's network."""
-        return self.samples.columns(self.models[job.name].blueprint.inputs["feature"].tolist())[rows]
+        return self.samples.columns(self.models[job.name].blueprint.inputs)[rows]
 
     def target_of(self, job: Job, rows: NDArray[np.int64]) -> NDArray[Any]:
         """Return the targets a job was trained on (permuted for the arm "labels")."""
@@ -145,14 +145,13 @@ def _predict_all(
     for job in jobs:
         own = arm_samples(samples, job.arm, seed)
         model = models[job.name]
-        predicted = model.predict(own.columns(model.blueprint.inputs["feature"].tolist())[job.split.test])
+        predicted = model.predict(own.columns(model.blueprint.inputs)[job.split.test])
         predictions.append(_prediction_table(job.arm.name, job.split, job.replicate, own, predicted))
         rows += _score_rows(job.arm.name, job.split, job.replicate, own, predicted)
     chosen = []
-    features = blueprint.inputs["feature"].tolist()
     for split in splits:
         progress(f"training the linear baseline, fold {split.fold + 1}", 1.0)
-        predicted, penalty = fit_baseline(samples, features, split, settings, seed)
+        predicted, penalty = fit_baseline(samples, blueprint.inputs, split, settings, seed)
         chosen.append({"fold": split.fold, **penalty})
         predictions.append(_prediction_table(BASELINE, split, 0, samples, predicted))
         rows += _score_rows(BASELINE, split, 0, samples, predicted)

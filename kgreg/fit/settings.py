@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from kgreg.data.scaling import Scale
 from kgreg.nn.visible import Order
 
 
@@ -22,6 +23,8 @@ class TrainSettings:
         Weight of the mean loss of the terms' own heads (0: no heads).
     order, dropout
         See :class:`kgreg.nn.VisibleNetwork`.
+    scale
+        Of the inputs, see :meth:`kgreg.data.Scaler.fit`; holds for the linear baseline too.
     class_weight
         "balanced": every class counts the same in the loss, and in the linear baseline's.
     accelerator
@@ -39,6 +42,7 @@ class TrainSettings:
     auxiliary: float = 0.3
     order: Order = "norm-tanh"
     dropout: float = 0.0
+    scale: Scale = "auto"
     class_weight: Literal["balanced", "none"] = "balanced"
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = 1

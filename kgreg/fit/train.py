@@ -112,8 +112,8 @@ def fit_network(
     """
     if folder is not None and is_finished(folder):
         return _reuse(folder, blueprint, settings, seed)
-    x = samples.columns(blueprint.inputs["feature"].tolist())
-    scaler = Scaler.fit(x[split.train])
+    x = samples.columns(blueprint.inputs)
+    scaler = Scaler.fit(x[split.train], settings.scale)
     n_outputs = len(samples.classes) or 1
     target, target_scale = _scaled_target(samples, split)
     torch.manual_seed(seed)

@@ -163,13 +163,15 @@ class _Layout:
             inside = np.flatnonzero(level_of == level)
             self.levels.append(slice(int(self.start[inside[0]]), int(self.start[inside[-1]] + self.width[inside[-1]])))
         term = {node: i for i, node in enumerate(self.term_ids)}
-        feature = {node: i for i, node in enumerate(blueprint.inputs["node"])}
         edges = blueprint.edges
-        target = edges["target"].map(term).to_numpy(dtype=np.int64)
-        from_gene = edges["source"].isin(feature).to_numpy()
-        gene = edges.loc[from_gene, "source"].map(feature).to_numpy(dtype=np.int64)
-        child = edges.loc[~from_gene, "source"].map(term).to_numpy(dtype=np.int64)
-        above_gene, above_child = target[from_gene], target[~from_gene]
+        inner = edges["source"].isin(term).to_numpy()
+        child = edges.loc[inner, "source"].map(term).to_numpy(dtype=np.int64)
+        above_child = edges.loc[inner, "target"].map(term).to_numpy(dtype=np.int64)
+        # A term that reads a gene reads every input of it, one for each modality.
+        read = blueprint.inputs.reset_index(names="column").rename(columns={"node": "source"})
+        links = edges.loc[~inner, ["source", "target"]].merge(read, on="source", how="left")
+        gene = links["column"].to_numpy(dtype=np.int64)
+        above_gene = links["target"].map(term).to_numpy(dtype=np.int64)
         rows, cols, _ = expand_blocks(
             self.start[above_gene], self.width[above_gene], gene, np.ones(len(gene), dtype=np.int64)
         )

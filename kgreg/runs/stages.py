@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kgreg.blueprint import Blueprint, Guide, compile_guide, go_guide, reactome_guide
-from kgreg.data import Matching, Samples, Split, match_genes, read_samples, split_folds, usable_features
+from kgreg.data import Matching, Samples, Split, input_table, match_genes, read_samples, split_folds, usable_features
 from kgreg.data.bundled import bundled_file
 from kgreg.decode import Explanation
 from kgreg.experiment import Experiment
@@ -52,6 +52,7 @@ def settings_of(experiment: Experiment) -> TrainSettings:
         auxiliary=network.auxiliary,
         order=network.order,
         dropout=network.dropout,
+        scale=experiment.data.scale,
         class_weight=training.class_weight,
         accelerator=training.accelerator,
         threads=training.threads,
@@ -63,7 +64,11 @@ def read_data(experiment: Experiment, data: AnnData | None = None) -> Samples:
     section = experiment.data
     source = bundled_file(section.file) if section.file.startswith("scanpy:") else Path(section.file)
     return read_samples(
-        data if data is not None else source, section.label, layer=section.layer, group=section.group, task=section.task
+        data if data is not None else source,
+        section.label,
+        layer=section.layers or section.layer,
+        group=section.group,
+        task=section.task,
     )
 
 
@@ -91,7 +96,7 @@ def compile_experiment(
             load(location, progress=lambda text, share: progress(text, 0.8 * share))
     with open_store(location) as store:
         progress("matching gene symbols", 0.85)
-        matching = match_genes(samples.features, store)
+        matching = match_genes(samples.genes, store)
         matched = list(matching.matched["feature"])
         usable = usable_features(samples, matched, experiment.data.constant_genes)
         matching = matching.without_constant(set(matched) - set(usable))
@@ -99,7 +104,7 @@ def compile_experiment(
         blueprint = compile_guide(
             store,
             guide_of(experiment),
-            matching.matched,
+            input_table(samples, matching.matched),
             min_genes=knowledge.min_genes,
             max_genes=knowledge.max_genes,
             redundancy=knowledge.redundancy,

@@ -178,8 +178,21 @@ def test_scaled_training_rows_have_mean_zero_and_sd_one() -> None:
 @some
 @given(st.floats(-1e6, 1e6, width=32), st.integers(2, 300), st.floats(-1e6, 1e6, width=32))
 def test_a_feature_that_did_not_vary_in_training_is_only_centred(value: float, n: int, other: float) -> None:
-    scaler = Scaler.fit(np.full((n, 2), value, dtype=np.float32))
+    scaler = Scaler.fit(np.full((n, 2), value, dtype=np.float32), "standard")
     assert scaler.sd.tolist() == [1.0, 1.0]
     new = scaler.transform(np.array([[value, other]], dtype=np.float32))
     assert new[0, 0] == pytest.approx(0, abs=max(1e-6, abs(value) * 1e-6))
     assert np.isfinite(new).all()
+
+
+def test_alterations_stay_zeros_and_ones_and_the_rest_is_standardised() -> None:
+    rng = np.random.default_rng(0)
+    x = np.stack(
+        [rng.normal(3, 2, 40), rng.random(40) < 0.2, np.zeros(40), np.ones(40), rng.integers(0, 3, 40)], axis=1
+    )
+    x = x.astype(np.float32)
+    scaled = Scaler.fit(x).transform(x)
+    np.testing.assert_array_equal(scaled[:, 1:4], x[:, 1:4])
+    np.testing.assert_allclose(scaled[:, [0, 4]].std(axis=0), 1, atol=1e-5)
+    np.testing.assert_array_equal(Scaler.fit(x, "none").transform(x), x)
+    np.testing.assert_allclose(Scaler.fit(x, "standard").transform(x)[:, :2].mean(axis=0), 0, atol=1e-5)
