@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from kgreg.errors import ExperimentError
+
+#: Folds of a cross-validation when ``[training]`` gives none.
+DEFAULT_FOLDS = 5
 
 
 class _Section(BaseModel):
@@ -22,7 +26,8 @@ class DataSection(_Section):
     """``[data]``: the samples.
 
     ``file`` is an ``.h5ad`` path, relative to the experiment file, or ``scanpy:pbmc68k_reduced``. ``layers`` names
-    several layers, of which every gene has one input each.
+    several layers, of which every gene has one input each. ``split`` names a column of ``obs`` that fixes which samples
+    train and which test.
     """
 
     file: str
@@ -31,6 +36,7 @@ class DataSection(_Section):
     layers: Annotated[list[str], Field(min_length=1)] | None = None
     scale: Literal["auto", "standard", "none"] = "auto"
     group: str | None = None
+    split: str | None = None
     task: Literal["classification", "regression"] | None = None
     constant_genes: Literal["error", "drop"] = "error"
 
@@ -98,9 +104,12 @@ class NetworkSection(_Section):
 
 
 class TrainingSection(_Section):
-    """``[training]``: cross-validation and the fits in it."""
+    """``[training]``: cross-validation and the fits in it.
 
-    folds: Annotated[int, Field(ge=2)] = 5
+    ``folds`` is 5 when it is left out, and has no value when the data fix the split.
+    """
+
+    folds: Annotated[int, Field(ge=2)] | None = None
     replicates: Annotated[int, Field(ge=1)] = 1
     seed: Annotated[int, Field(ge=0)] = 0
     stop_fraction: Annotated[float, Field(gt=0, lt=0.6)] = 0.15
@@ -146,6 +155,18 @@ class Experiment(_Section):
     nulls: NullsSection = NullsSection()
     knockouts: KnockoutsSection = KnockoutsSection(automatic=3)
     output: OutputSection = OutputSection()
+
+    @model_validator(mode="after")
+    def _folds_or_split(self) -> Experiment:
+        if self.data.split is None and self.training.folds is None:
+            object.__setattr__(self, "training", self.training.model_copy(update={"folds": DEFAULT_FOLDS}))
+        elif self.data.split is not None and self.training.folds is not None:
+            raise PydanticCustomError(
+                "sections",
+                "the column of [data] split fixes one split; remove 'folds'",
+                {"place": ("training", "folds")},
+            )
+        return self
 
     @field_validator("title")
     @classmethod
@@ -231,7 +252,8 @@ def _resolve_paths(experiment: Experiment, base: Path) -> Experiment:
 
 def _explain(problem: Any, origin: str, text: str) -> tuple[int, str, str]:
     """Return line, message and hint for one problem that pydantic found."""
-    place = [str(part) for part in problem["loc"]]
+    # What concerns two sections names its place itself.
+    place = [str(part) for part in problem["loc"] or problem.get("ctx", {}).get("place", ())]
     line = _line_of(text, place)
     where = f"{origin}, line {line}" if line else origin
     kind = problem["type"]
@@ -248,7 +270,7 @@ def _explain(problem: Any, origin: str, text: str) -> tuple[int, str, str]:
         return line, f"{where}: [{section}] {place[-1]} is missing.", f"Add `{place[-1]} = ...` under [{section}]."
     if kind in ("model_type", "model_attributes_type"):
         return line, f"{where}: {'.'.join(place)} must be a section, written `[{'.'.join(place)}]`.", ""
-    if kind == "value_error":
+    if kind in ("value_error", "sections"):
         return line, f"{where}: {'.'.join(place)}: {problem['msg'].removeprefix('Value error, ')}.", ""
     said = problem["msg"].replace("Input should be", "it should be")
     return line, f"{where}: {'.'.join(place)} is {json.dumps(problem['input'], default=str)}, but {said}.", ""

@@ -4,7 +4,7 @@ from kgreg.data.bundled import bundled_file
 from kgreg.data.matching import Matching, match_genes, match_symbols
 from kgreg.data.samples import Samples, input_table, read_samples, usable_features
 from kgreg.data.scaling import Scaler
-from kgreg.data.splits import Split, split_folds, splits_table
+from kgreg.data.splits import Split, split_fixed, split_folds, splits_table
 
 __all__ = [
     "Matching",
@@ -16,6 +16,7 @@ __all__ = [
     "match_genes",
     "match_symbols",
     "read_samples",
+    "split_fixed",
     "split_folds",
     "splits_table",
     "usable_features",

@@ -50,6 +50,8 @@ class Samples:
     modalities
         ``[n_columns]``: the layer that a column comes from, beside its feature; "" when there is one layer. Filled
         in with "" when it is not given.
+    parts
+        ``[n_samples]`` "train" or "test", where the data fix the split, or None.
     """
 
     x: NDArray[np.float32] | sparse.csr_matrix
@@ -64,6 +66,7 @@ class Samples:
     origin: str
     sha256: str = ""
     modalities: list[str] = field(default_factory=list)
+    parts: NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         if not self.modalities:
@@ -157,6 +160,7 @@ def read_samples(
     layer: str | Sequence[str] = "X",
     group: str | None = None,
     task: Task | None = None,
+    split: str | None = None,
 ) -> Samples:
     """Read samples from an h5ad file or an AnnData object.
 
@@ -174,12 +178,14 @@ def read_samples(
         Column of ``obs`` whose samples stay together in every split.
     task
         Default: regression if the column holds numbers with a fraction or more than 20 different ones.
+    split
+        Column of ``obs`` that says of every sample whether it is to "train" or to "test".
 
     Raises
     ------
     DataError
         If the file, a column or a layer is missing, labels are missing, gene names repeat, there is one class only, or
-        the matrix holds NaN or infinite values.
+        the matrix holds NaN or infinite values, or ``split`` holds anything but "train" and "test", both.
     """
     adata, origin, sha256 = _open(data)
     matrix, features, modalities = _read_layers(adata, layer, origin)
@@ -201,6 +207,7 @@ def read_samples(
         origin=origin,
         sha256=sha256,
         modalities=modalities,
+        parts=None if split is None else _parts(obs, split, origin),
     )
 
 
@@ -354,6 +361,23 @@ def _column(obs: pd.DataFrame, name: str, origin: str) -> pd.Series[Any]:
             "Remove those samples or fill the column in.",
         )
     return column
+
+
+def _parts(obs: pd.DataFrame, split: str, origin: str) -> NDArray[Any]:
+    parts = _column(obs, split, origin).astype(str)
+    counts = parts.value_counts()
+    other = [f"'{part}' ({n})" for part, n in counts.items() if part not in ("train", "test")]
+    if other:
+        raise DataError(
+            f"The column '{split}' of {origin} holds {some(other)}; it must say train or test of every sample.",
+            "Samples to validate with belong to train: a part of it is set aside to decide when to stop.",
+        )
+    if len(counts) < 2:
+        raise DataError(
+            f"The column '{split}' of {origin} says {counts.index[0] if len(counts) else 'nothing'} of all samples.",
+            "Both train and test are needed; for cross-validation leave out the key 'split'.",
+        )
+    return parts.to_numpy()
 
 
 def _guess_task(values: pd.Series[Any]) -> Task:

@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kgreg.blueprint import Blueprint, Guide, compile_guide, go_guide, reactome_guide
-from kgreg.data import Matching, Samples, Split, input_table, match_genes, read_samples, split_folds, usable_features
+from kgreg.data import (
+    Matching,
+    Samples,
+    Split,
+    input_table,
+    match_genes,
+    read_samples,
+    split_fixed,
+    split_folds,
+    usable_features,
+)
 from kgreg.data.bundled import bundled_file
 from kgreg.decode import Explanation
 from kgreg.experiment import Experiment
@@ -69,12 +79,15 @@ def read_data(experiment: Experiment, data: AnnData | None = None) -> Samples:
         layer=section.layers or section.layer,
         group=section.group,
         task=section.task,
+        split=section.split,
     )
 
 
 def split_data(experiment: Experiment, samples: Samples) -> list[Split]:
-    """Return the folds of ``[training]``."""
+    """Return the folds of ``[training]``, or the one split that the data fix."""
     training = experiment.training
+    if samples.parts is not None or training.folds is None:
+        return split_fixed(samples, training.stop_fraction, training.seed)
     return split_folds(samples, training.folds, training.stop_fraction, training.seed)
 
 

@@ -99,6 +99,25 @@ def test_keys_of_go_mean_nothing_to_reactome(tmp_path: Path) -> None:
     assert "'namespace' selects a part of GO" in said
 
 
+def test_layers_are_named_in_one_way_and_once_each(tmp_path: Path) -> None:
+    several = GOOD.replace('label = "kind"', 'label = "kind"\nlayers = ["mutation", "deletion"]')
+    assert read_experiment(write(tmp_path, several)).data.layers == ["mutation", "deletion"]
+    assert "give 'layer' or 'layers', not both" in problem(tmp_path, several.replace("layers", 'layer = "raw"\nlayers'))
+    assert "names a layer twice" in problem(tmp_path, several.replace("deletion", "mutation"))
+
+
+def test_folds_are_five_unless_the_data_fix_the_split(tmp_path: Path) -> None:
+    fixed = GOOD.replace('label = "kind"', 'label = "kind"\nsplit = "split"')
+    assert read_experiment(write(tmp_path, GOOD)).training.folds == 5
+    assert read_experiment(write(tmp_path, fixed)).training.folds is None
+    said = problem(tmp_path, fixed + "[training]\nseed = 1\nfolds = 5\n")
+    assert f"{tmp_path / 'experiment.toml'}, line 13: training.folds: the column of [data] split fixes" in said
+    experiment = read_experiment(write(tmp_path, fixed))
+    with pytest.raises(ExperimentError, match=r"training\.folds"):
+        experiment.replace("training", folds=3)
+    assert make_experiment(experiment.to_dict()) == experiment
+
+
 def test_what_is_no_toml_names_the_line(tmp_path: Path) -> None:
     assert "line 2" in problem(tmp_path, 'title = "x"\n[data\n')
     path = tmp_path / "binary.toml"
