@@ -54,10 +54,12 @@ class KnowledgeSection(_Section):
     """``[knowledge]``: which part of the graph guides the network, and how it is cut to size.
 
     With ``guide = "cypher"``, ``terms``, ``hierarchy`` and ``annotations`` are paths of ``.cypher`` files (or names of
-    queries), and ``parameters`` their values.
+    queries), and ``parameters`` their values. With ``guide = "blueprint"``, ``blueprint`` is the path of a folder that
+    holds a compiled hierarchy; no store is opened, and nothing is pruned but what is asked for.
     """
 
-    guide: Literal["go", "reactome", "cypher"] = "go"
+    guide: Literal["go", "reactome", "cypher", "blueprint"] = "go"
+    blueprint: str | None = None
     namespace: Literal["biological_process", "molecular_function", "cellular_component"] = "biological_process"
     relations: list[Literal["is_a", "part_of", "regulates", "positively_regulates", "negatively_regulates"]] = Field(
         default=["is_a", "part_of"], min_length=1
@@ -75,6 +77,13 @@ class KnowledgeSection(_Section):
     root: str | None = None
     cycles: Literal["error", "break"] = "error"
 
+    @model_validator(mode="before")
+    @classmethod
+    def _a_blueprint_is_taken_as_it_is(cls, record: Any) -> Any:
+        if isinstance(record, dict) and record.get("guide") == "blueprint":
+            return {"min_genes": 1, "max_genes": None, "redundancy": None, **record}
+        return record
+
     @model_validator(mode="after")
     def _consistent(self) -> KnowledgeSection:
         for key in ("namespace", "relations"):
@@ -82,6 +91,11 @@ class KnowledgeSection(_Section):
                 raise ValueError(
                     f"'{key}' selects a part of GO and means nothing with guide = \"{self.guide}\"; remove it"
                 )
+        if (self.guide == "blueprint") != (self.blueprint is not None):
+            raise ValueError('guide = "blueprint" and blueprint = "<folder>" go together')
+        for key in ("store", "evidence_excluded"):
+            if self.guide == "blueprint" and getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f"'{key}' means nothing with guide = \"blueprint\"; remove it")
         queries = [key for key in ("terms", "hierarchy", "annotations") if getattr(self, key) is not None]
         if self.guide == "cypher" and len(queries) < 3:
             raise ValueError('guide = "cypher" needs three queries: terms, hierarchy and annotations (.cypher files)')
@@ -239,6 +253,8 @@ def _resolve_paths(experiment: Experiment, base: Path) -> Experiment:
         record["data"]["file"] = str(base / record["data"]["file"])
     if record["knowledge"]["store"] is not None and "://" not in record["knowledge"]["store"]:
         record["knowledge"]["store"] = str(base / record["knowledge"]["store"])
+    if record["knowledge"]["blueprint"] is not None:
+        record["knowledge"]["blueprint"] = str(base / record["knowledge"]["blueprint"])
     for role in ("terms", "hierarchy", "annotations"):
         query = record["knowledge"][role]
         if query is not None and query.endswith(".cypher"):

@@ -293,47 +293,74 @@ def _assemble(
     )
 
 
-def recompile(blueprint: Blueprint, features: Sequence[str] | None = None, **options: Any) -> Blueprint:
-    """Compile a blueprint once more, on fewer features or with other limits; widths and records are kept.
+def recompile(
+    blueprint: Blueprint,
+    features: Sequence[str] | None = None,
+    inputs: pd.DataFrame | None = None,
+    **options: Any,
+) -> Blueprint:
+    """Compile a blueprint once more, on fewer or other features or with other limits.
 
-    Every option that is not given is off (see :func:`compile_hierarchy`).
+    Widths, the weights and signs of the edges that stay, and the records are kept. Every option that is not given is
+    off (see :func:`compile_hierarchy`).
+
+    Parameters
+    ----------
+    features
+        Inputs to keep, in this order.
+    inputs
+        Instead: new inputs, ``feature, gene`` and, optionally, ``modality``; genes without one are left out.
 
     Raises
     ------
     BlueprintError
-        If a feature is not an input of the blueprint, or nothing is left.
+        If a feature is not an input, or a gene not a gene, of the blueprint, or nothing is left.
     """
     genes = set(blueprint.genes["id"])
     from_gene = blueprint.edges["source"].isin(genes)
     terms = blueprint.edges[~from_gene].rename(columns={"source": "child", "target": "parent"})
     links = blueprint.edges[from_gene].rename(columns={"source": "gene", "target": "term", "relation": "evidence"})
-    table = blueprint.inputs.rename(columns={"node": "gene"}).assign(
-        label=lambda t: blueprint.nodes.set_index("id")["label"].reindex(t["gene"]).to_numpy()
-    )
-    left_out = table.iloc[:0]
+    label = blueprint.nodes.set_index("id")["label"]
+    before = table = blueprint.inputs.rename(columns={"node": "gene"})
     if features is not None:
         unknown = sorted(set(features) - set(table["feature"]))
         if unknown:
             raise BlueprintError(f"Not inputs of the blueprint: {some(unknown)}.", "Name features of the data.")
-        left_out = table[~table["feature"].isin(features)].drop_duplicates("gene")
         table = table.set_index("feature", drop=False).loc[list(features)].reset_index(drop=True)
+    if inputs is not None:
+        unknown = sorted(set(inputs["gene"]) - genes)
+        if unknown:
+            raise BlueprintError(f"Not genes of the blueprint: {some(unknown)}.", "Match the features to it first.")
+        place = {gene: i for i, gene in enumerate(blueprint.genes["id"])}
+        table = inputs.iloc[np.argsort(inputs["gene"].map(place).to_numpy(), kind="stable")]
+    left_out = before[~before["gene"].isin(table["gene"])].drop_duplicates("gene")
     result = compile_hierarchy(
         terms,
         links,
-        table,
+        table.assign(label=label.reindex(table["gene"]).to_numpy()),
         labels=dict(zip(blueprint.terms["id"], blueprint.terms["label"], strict=True)),
         provenance=blueprint.provenance,
         task=str(blueprint.outputs["task"].iloc[0]),
         **{"redundancy": None, **options},
     )
-    before = blueprint.nodes.set_index("id")
-    nodes = result.nodes.assign(
-        width=before["width"].reindex(result.nodes["id"]).to_numpy(),
-        source=before["source"].reindex(result.nodes["id"]).to_numpy(),
-    )
-    asked = pd.DataFrame({"id": left_out["gene"], "label": left_out["label"]}).assign(
-        step="features", kind="gene", reason="not among the features asked for"
+    nodes = blueprint.nodes.set_index("id").reindex(result.nodes["id"])
+    reason = "not among the features asked for" if inputs is None else "the data do not measure it"
+    asked = pd.DataFrame({"id": left_out["gene"], "label": label.reindex(left_out["gene"]).to_numpy()}).assign(
+        step="features", kind="gene", reason=reason
     )
     parts = [part for part in (blueprint.dropped, asked, result.dropped) if len(part)] or [result.dropped]
-    dropped = pd.concat(parts, ignore_index=True)
-    return replace(result, nodes=nodes, dropped=dropped)
+    return replace(
+        result,
+        nodes=result.nodes.assign(**{column: nodes[column].to_numpy() for column in ("kind", "width", "source")}),
+        edges=_edges_as_before(result.edges, blueprint.edges),
+        dropped=pd.concat(parts, ignore_index=True),
+    )
+
+
+def _edges_as_before(edges: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
+    """Return ``edges`` with the weight, sign and trainability that those of the same two nodes had."""
+    own = edges.merge(before, on=["source", "target"], how="left", suffixes=("", "_before"))
+    had = own["relation_before"].notna()
+    for column in ("weight", "sign", "trainable"):
+        own[column] = own[f"{column}_before"].where(had, own[column]).astype(edges[column].dtype)
+    return own[list(edges.columns)]

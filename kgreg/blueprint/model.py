@@ -176,6 +176,18 @@ class Blueprint:
 
         return recompile(self, features=features)
 
+    def with_inputs(self, inputs: pd.DataFrame) -> Blueprint:
+        """Return the blueprint over other data: the genes that they measure, and the terms that these leave.
+
+        Parameters
+        ----------
+        inputs
+            ``feature`` (its name in the data), ``gene`` (id of a gene of the blueprint) and, optionally, ``modality``.
+        """
+        from kgreg.blueprint.compiler import recompile
+
+        return recompile(self, inputs=inputs)
+
     def prune(
         self,
         min_genes: int = 1,

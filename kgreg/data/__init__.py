@@ -1,8 +1,9 @@
 """Samples in: AnnData, gene matching, splits, scaling."""
 
 from kgreg.data.bundled import bundled_file
-from kgreg.data.matching import Matching, match_genes, match_symbols
-from kgreg.data.samples import Samples, input_table, read_samples, usable_features
+from kgreg.data.inputs import input_table, usable_features
+from kgreg.data.matching import Matching, match_blueprint, match_genes, match_symbols
+from kgreg.data.samples import Samples, read_samples
 from kgreg.data.scaling import Scaler
 from kgreg.data.splits import Split, split_fixed, split_folds, splits_table
 
@@ -13,6 +14,7 @@ __all__ = [
     "Split",
     "bundled_file",
     "input_table",
+    "match_blueprint",
     "match_genes",
     "match_symbols",
     "read_samples",

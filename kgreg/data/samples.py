@@ -14,13 +14,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from kgreg.data.layers import read_layers
 from kgreg.errors import DataError, some
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 Task = Literal["classification", "regression"]
-ConstantGenes = Literal["error", "drop"]
 
 #: Fewer distinct numbers than this, all of them whole, are read as classes when the task is not given.
 MOST_NUMERIC_CLASSES = 20
@@ -188,7 +188,7 @@ def read_samples(
         the matrix holds NaN or infinite values, or ``split`` holds anything but "train" and "test", both.
     """
     adata, origin, sha256 = _open(data)
-    matrix, features, modalities = _read_layers(adata, layer, origin)
+    matrix, features, modalities = read_layers(adata, layer, origin)
     obs = adata.obs
     values = _column(obs, label, origin)
     groups = None if group is None else _column(obs, group, origin).astype(str).to_numpy()
@@ -211,80 +211,6 @@ def read_samples(
     )
 
 
-def usable_features(samples: Samples, features: list[str], constant: ConstantGenes = "error") -> list[str]:
-    """Return the features that vary over the samples, in at least one of their modalities.
-
-    Raises
-    ------
-    DataError
-        If some do not vary (an all-zero column, say) and ``constant="error"``; the message names them.
-    """
-    varied = _varying(samples.x)
-    varying = {feature for feature, varies in zip(samples.features, varied, strict=True) if varies}
-    flat = [feature for feature in features if feature not in varying]
-    if flat and constant == "error":
-        raise DataError(
-            f"{len(flat)} genes have the same value in all {len(samples)} samples of {samples.origin} "
-            f"(layer {samples.layer}): {some(flat, 10)}.",
-            'Remove them, or set constant_genes = "drop" to leave them out (they are then listed in the report).',
-        )
-    return [feature for feature in features if feature in varying]
-
-
-def input_table(samples: Samples, matched: pd.DataFrame) -> pd.DataFrame:
-    """Return the inputs of a network over matched genes: ``matched`` with one row a modality.
-
-    Parameters
-    ----------
-    matched
-        ``feature, gene, label``, one row a gene.
-
-    Returns
-    -------
-    DataFrame
-        ``matched`` itself for data of one layer. Otherwise ``feature, gene, label, modality``: the modalities of a
-        gene stand together, in the order of the layers.
-    """
-    modalities = [name for name in dict.fromkeys(samples.modalities) if name]
-    if not modalities:
-        return matched
-    return matched.merge(pd.DataFrame({"modality": modalities}), how="cross")
-
-
-def _varying(x: NDArray[np.float32] | sparse.csr_matrix) -> NDArray[np.bool_]:
-    """Return which columns hold more than one value."""
-    if isinstance(x, np.ndarray):
-        dense: NDArray[np.bool_] = np.ptp(x, axis=0) != 0
-        return dense
-    least, most = x.min(axis=0).toarray(), x.max(axis=0).toarray()
-    varies: NDArray[np.bool_] = (least != most)[0]
-    return varies
-
-
-def _read_layers(
-    adata: AnnData, layer: str | Sequence[str], origin: str
-) -> tuple[NDArray[np.float32] | sparse.csr_matrix, list[str], list[str]]:
-    """Return the matrix, its features, and the modalities ("" for one layer)."""
-    layers = [layer] if isinstance(layer, str) else list(layer)
-    if not layers or len(set(layers)) < len(layers):
-        raise DataError(f"The layers are {', '.join(layers) or 'none'}.", "Name one layer or more, each once.")
-    parts = []
-    for name in layers:
-        matrix, features = _matrix(adata, name, origin)
-        _refuse_duplicates(features, origin)
-        _refuse_not_finite(matrix, features, origin, name)
-        parts.append((matrix, features))
-    if isinstance(layer, str):
-        return *parts[0], [""] * len(parts[0][1])
-    features = [feature for _, names in parts for feature in names]
-    modalities = [name for name, (_, names) in zip(layers, parts, strict=True) for _ in names]
-    matrices = [matrix for matrix, _ in parts]
-    if all(sparse.issparse(matrix) for matrix in matrices):
-        return sparse.csr_matrix(sparse.hstack(matrices, format="csr")), features, modalities
-    dense = [matrix if isinstance(matrix, np.ndarray) else matrix.toarray() for matrix in matrices]
-    return np.hstack(dense), features, modalities
-
-
 def _open(data: Path | str | AnnData) -> tuple[AnnData, str, str]:
     if not isinstance(data, (str, Path)):
         return data, "an AnnData object", ""
@@ -301,51 +227,6 @@ def _open(data: Path | str | AnnData) -> tuple[AnnData, str, str]:
         raise DataError(f"{path} cannot be read as h5ad: {error}", "Write it with `adata.write_h5ad(...)`.") from error
     with path.open("rb") as file:
         return adata, str(path), hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _matrix(adata: AnnData, layer: str, origin: str) -> tuple[NDArray[np.float32] | sparse.csr_matrix, list[str]]:
-    available = [
-        *(["X"] if adata.X is not None else []),
-        *(["raw"] if adata.raw is not None else []),
-        *adata.layers,
-    ]
-    if layer not in available:
-        raise DataError(f"{origin} has no layer '{layer}'.", f"Choose one of: {', '.join(available) or 'none there'}.")
-    holder = adata.raw if layer == "raw" else adata
-    matrix = holder.X if layer in ("X", "raw") else adata.layers[layer]
-    matrix = sparse.csr_matrix(matrix) if sparse.issparse(matrix) else np.asarray(matrix)
-    if not np.issubdtype(matrix.dtype, np.number) and matrix.dtype != bool:
-        raise DataError(f"The layer '{layer}' of {origin} holds {matrix.dtype}, not numbers.", "Choose another layer.")
-    return matrix.astype(np.float32), [str(name) for name in holder.var_names]
-
-
-def _refuse_duplicates(features: list[str], origin: str) -> None:
-    index = pd.Index(features)
-    if not index.is_unique:
-        twice = index[index.duplicated()].unique().tolist()
-        raise DataError(
-            f"{origin} names {len(twice)} genes more than once: {some(twice, 10)}.",
-            "Sum or drop the repeated columns; `adata.var_names_make_unique()` only hides them from the graph.",
-        )
-
-
-def _refuse_not_finite(
-    matrix: NDArray[np.float32] | sparse.csr_matrix, features: list[str], origin: str, layer: str
-) -> None:
-    if isinstance(matrix, np.ndarray):
-        bad = ~np.isfinite(matrix)
-        columns = np.nonzero(bad)[1]
-    else:
-        bad = ~np.isfinite(matrix.data)
-        columns = matrix.indices[bad]
-    if not len(columns):
-        return
-    names = [features[i] for i in np.unique(columns)]
-    raise DataError(
-        f"{int(bad.sum())} values of {origin} (layer {layer}) are NaN or infinite, in {len(names)} genes: "
-        f"{some(names, 10)}.",
-        "Impute them on the training part only, or remove the genes or samples.",
-    )
 
 
 def _column(obs: pd.DataFrame, name: str, origin: str) -> pd.Series[Any]:

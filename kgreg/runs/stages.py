@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kgreg.blueprint import Blueprint, Guide, compile_guide, go_guide, reactome_guide
+from kgreg.blueprint import Blueprint, Guide, compile_guide, go_guide, load_blueprint, reactome_guide
+from kgreg.blueprint.compiler import recompile
 from kgreg.data import (
     Matching,
     Samples,
     Split,
     input_table,
+    match_blueprint,
     match_genes,
     read_samples,
     split_fixed,
@@ -96,12 +98,15 @@ def compile_experiment(
 ) -> Compiled:
     """Read the data, match its genes to the store, and compile the network.
 
-    The default store is made from the bundled snapshot if there is none yet; a store that was named must exist.
+    The default store is made from the bundled snapshot if there is none yet; a store that was named must exist. With
+    ``guide = "blueprint"`` no store is opened.
     """
     progress("reading the data", 0.0)
     samples = read_data(experiment, data)
     splits = split_data(experiment, samples)
     knowledge = experiment.knowledge
+    if knowledge.blueprint is not None:
+        return _take_blueprint(experiment, samples, splits, load_blueprint(Path(knowledge.blueprint)), progress)
     location: Any = knowledge.store
     if location is None:
         location = default_location()
@@ -110,25 +115,46 @@ def compile_experiment(
     with open_store(location) as store:
         progress("matching gene symbols", 0.85)
         matching = match_genes(samples.genes, store)
-        matched = list(matching.matched["feature"])
-        usable = usable_features(samples, matched, experiment.data.constant_genes)
-        matching = matching.without_constant(set(matched) - set(usable))
+        matching = _without_constant(experiment, samples, matching)
         progress("compiling the network", 0.9)
         blueprint = compile_guide(
             store,
             guide_of(experiment),
             input_table(samples, matching.matched),
-            min_genes=knowledge.min_genes,
-            max_genes=knowledge.max_genes,
-            redundancy=knowledge.redundancy,
-            max_depth=knowledge.max_depth,
-            root=knowledge.root,
+            **_limits(experiment),
             cycles=knowledge.cycles,
             width=experiment.network.width,
             width_fraction=experiment.network.width_fraction,
         )
     progress("compiling the network", 1.0)
     return Compiled(samples, matching, blueprint, splits)
+
+
+def _take_blueprint(
+    experiment: Experiment, samples: Samples, splits: list[Split], blueprint: Blueprint, progress: Progress
+) -> Compiled:
+    """Fit a blueprint that was compiled before to the data; it is cut only where ``[knowledge]`` says so."""
+    progress("matching genes", 0.5)
+    matching = _without_constant(experiment, samples, match_blueprint(samples.genes, blueprint))
+    progress("compiling the network", 0.9)
+    provenance = {**blueprint.provenance, "blueprint": {"content_hash": blueprint.content_hash()}}
+    taken = replace(blueprint, provenance=provenance)
+    taken = recompile(taken, inputs=input_table(samples, matching.matched), **_limits(experiment))
+    progress("compiling the network", 1.0)
+    network = experiment.network
+    return Compiled(samples, matching, taken.with_width(network.width, network.width_fraction), splits)
+
+
+def _without_constant(experiment: Experiment, samples: Samples, matching: Matching) -> Matching:
+    matched = list(matching.matched["feature"])
+    usable = usable_features(samples, matched, experiment.data.constant_genes)
+    return matching.without_constant(set(matched) - set(usable))
+
+
+def _limits(experiment: Experiment) -> dict[str, Any]:
+    """Return how ``[knowledge]`` cuts the hierarchy to size."""
+    keys = ("min_genes", "max_genes", "redundancy", "max_depth", "root")
+    return {key: getattr(experiment.knowledge, key) for key in keys}
 
 
 def knockouts_of(experiment: Experiment, explanation: Explanation) -> dict[str, list[str]]:
