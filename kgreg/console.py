@@ -127,8 +127,9 @@ def show_metrics(run: Run) -> None:
         for name in ("balanced_accuracy", "auroc", "average_precision", "pearson_r", "r2", "concordance")
         if name in metrics["arms"][0]["metrics"]
     ]
+    how = f"{metrics['folds']}-fold cross-validation" if metrics["folds"] > 1 else "The split of the data"
     table = Table(
-        title=f"{metrics['folds']}-fold cross-validation, seed {metrics['seed']}: mean and 95 % interval",
+        title=f"{how}, seed {metrics['seed']}: mean and 95 % interval ({metrics['interval']})",
         title_justify="left",
         title_style="bold",
     )
@@ -138,7 +139,8 @@ def show_metrics(run: Run) -> None:
     for arm in metrics["arms"]:
         draws = f" (n = {arm['draws']})" if arm["arm"] in ("rewired", "labels") else ""
         cells = [_with_interval(arm["metrics"][name], "mean") for name in names]
-        table.add_row(_ARM_NAMES.get(arm["arm"], arm["arm"]) + draws, *cells)
+        kind, comma, more = arm["arm"].partition(",")
+        table.add_row(_ARM_NAMES.get(kind, kind) + comma + more + draws, *cells)
     out.print(table)
     out.print(metrics["verdict"], style="italic", highlight=False)
 

@@ -6,13 +6,22 @@ import difflib
 import json
 import re
 import tomllib
+from dataclasses import fields
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from kgreg.errors import ExperimentError
+from kgreg.errors import ExperimentError, FitError
+from kgreg.nn.architecture import Architecture
+
+#: Folds of a cross-validation when ``[training]`` gives none.
+DEFAULT_FOLDS = 5
+
+#: A share of values that are dropped, say.
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class _Section(BaseModel):
@@ -23,7 +32,8 @@ class DataSection(_Section):
     """``[data]``: the samples.
 
     ``file`` is an ``.h5ad`` path, relative to the experiment file, or ``scanpy:pbmc68k_reduced``. What is learned is
-    one ``label``, a list of them, or ``time`` and ``event``.
+    one ``label``, a list of them, or ``time`` and ``event``. ``layers`` names several layers, of which every gene has
+    one input each. ``split`` names a column of ``obs`` that fixes which samples train and which test.
     """
 
     file: str
@@ -31,7 +41,10 @@ class DataSection(_Section):
     time: str | None = None
     event: str | None = None
     layer: str = "X"
+    layers: Annotated[list[str], Field(min_length=1)] | None = None
+    scale: Literal["auto", "standard", "none"] = "auto"
     group: str | None = None
+    split: str | None = None
     task: Literal["classification", "regression", "multilabel", "survival"] | None = None
     constant_genes: Literal["error", "drop"] = "error"
 
@@ -69,15 +82,26 @@ class DataSection(_Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _one_way_to_name_layers(self) -> DataSection:
+        if self.layers is not None:
+            if self.layer != type(self).model_fields["layer"].default:
+                raise ValueError("give 'layer' or 'layers', not both")
+            if len(set(self.layers)) < len(self.layers):
+                raise ValueError("'layers' names a layer twice")
+        return self
+
 
 class KnowledgeSection(_Section):
     """``[knowledge]``: which part of the graph guides the network, and how it is cut to size.
 
     With ``guide = "cypher"``, ``terms``, ``hierarchy`` and ``annotations`` are paths of ``.cypher`` files (or names of
-    queries), and ``parameters`` their values.
+    queries), and ``parameters`` their values. With ``guide = "blueprint"``, ``blueprint`` is the path of a folder that
+    holds a compiled hierarchy; no store is opened, and nothing is pruned but what is asked for.
     """
 
-    guide: Literal["go", "reactome", "cypher"] = "go"
+    guide: Literal["go", "reactome", "cypher", "blueprint"] = "go"
+    blueprint: str | None = None
     namespace: Literal["biological_process", "molecular_function", "cellular_component"] = "biological_process"
     relations: list[Literal["is_a", "part_of", "regulates", "positively_regulates", "negatively_regulates"]] = Field(
         default=["is_a", "part_of"], min_length=1
@@ -95,6 +119,13 @@ class KnowledgeSection(_Section):
     root: str | None = None
     cycles: Literal["error", "break"] = "error"
 
+    @model_validator(mode="before")
+    @classmethod
+    def _a_blueprint_is_taken_as_it_is(cls, record: Any) -> Any:
+        if isinstance(record, dict) and record.get("guide") == "blueprint":
+            return {"min_genes": 1, "max_genes": None, "redundancy": None, **record}
+        return record
+
     @model_validator(mode="after")
     def _consistent(self) -> KnowledgeSection:
         for key in ("namespace", "relations"):
@@ -102,6 +133,11 @@ class KnowledgeSection(_Section):
                 raise ValueError(
                     f"'{key}' selects a part of GO and means nothing with guide = \"{self.guide}\"; remove it"
                 )
+        if (self.guide == "blueprint") != (self.blueprint is not None):
+            raise ValueError('guide = "blueprint" and blueprint = "<folder>" go together')
+        for key in ("store", "evidence_excluded"):
+            if self.guide == "blueprint" and getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f"'{key}' means nothing with guide = \"blueprint\"; remove it")
         queries = [key for key in ("terms", "hierarchy", "annotations") if getattr(self, key) is not None]
         if self.guide == "cypher" and len(queries) < 3:
             raise ValueError('guide = "cypher" needs three queries: terms, hierarchy and annotations (.cypher files)')
@@ -118,20 +154,57 @@ class NetworkSection(_Section):
 
     width: Annotated[int, Field(ge=1)] = 4
     width_fraction: Annotated[float, Field(ge=0)] = 0.0
-    order: Literal["norm-tanh", "tanh-norm"] = "norm-tanh"
+    activation: Literal["tanh", "relu", "sigmoid", "identity"] = "tanh"
+    norm: Literal["before", "after", "none"] = "before"
+    heads: Literal["none", "linear", "tanh", "tanh-linear", "layer"] = "linear"
+    readout: Literal["linear", "terms", "head", "joined", "heads"] = "linear"
+    joined_width: Annotated[int, Field(ge=1)] = 6
     auxiliary: Annotated[float, Field(ge=0)] = 0.3
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    auxiliary_sum: bool = False
+    layer_weights: list[float] | None = None
+    gene_layer: bool | None = None
+    gene_scaling: bool = False
+    dropout: Share = 0.0
+    gene_dropout: Share = 0.0
+    term_dropout: Share = 0.0
+    dropout_before_activation: bool = False
+    edge_dropout: Share = 0.0
+    edge_dropout_from: Annotated[int, Field(ge=1)] = 1
+    initial_scale: Annotated[float, Field(gt=0)] = 1.0
+    blocks: dict[str, Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]] = {}
+    covariates_at: Literal["head", "genes"] = "head"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> NetworkSection:
+        try:
+            self.architecture()
+        except FitError as error:
+            raise ValueError(str(error).rstrip(".")) from None
+        return self
+
+    def architecture(self) -> Architecture:
+        """Return what the keys of this section describe."""
+        keys = {f.name for f in fields(Architecture)}
+        return Architecture(**{key: value for key, value in self.model_dump().items() if key in keys})
 
 
 class TrainingSection(_Section):
-    """``[training]``: cross-validation and the fits in it."""
+    """``[training]``: cross-validation and the fits in it.
 
-    folds: Annotated[int, Field(ge=2)] = 5
+    ``folds`` is 5 when it is left out, and has no value when the data fix the split.
+    """
+
+    folds: Annotated[int, Field(ge=2)] | None = None
     replicates: Annotated[int, Field(ge=1)] = 1
     seed: Annotated[int, Field(ge=0)] = 0
     stop_fraction: Annotated[float, Field(gt=0, lt=0.6)] = 0.15
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    optimiser: Literal["adamw", "adam"] = "adamw"
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    epsilon: Annotated[float, Field(gt=0)] = 1e-8
+    decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    decay_every: Annotated[int, Field(ge=0)] = 0
     batch_size: Annotated[int, Field(ge=2)] = 64
     max_epochs: Annotated[int, Field(ge=1)] = 100
     patience: Annotated[int, Field(ge=1)] = 8
@@ -139,6 +212,7 @@ class TrainingSection(_Section):
     loss: Literal["auto", "mse", "ccc", "huber"] = "auto"
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Annotated[int, Field(ge=1)] = 1
+    together: Annotated[int, Field(ge=0)] = 0
 
 
 class NullsSection(_Section):
@@ -166,6 +240,7 @@ class Experiment(_Section):
     """A whole experiment."""
 
     title: str = "kgreg experiment"
+    recipe: str | None = None
     data: DataSection
     knowledge: KnowledgeSection = KnowledgeSection()
     network: NetworkSection = NetworkSection()
@@ -173,6 +248,18 @@ class Experiment(_Section):
     nulls: NullsSection = NullsSection()
     knockouts: KnockoutsSection = KnockoutsSection(automatic=3)
     output: OutputSection = OutputSection()
+
+    @model_validator(mode="after")
+    def _folds_or_split(self) -> Experiment:
+        if self.data.split is None and self.training.folds is None:
+            object.__setattr__(self, "training", self.training.model_copy(update={"folds": DEFAULT_FOLDS}))
+        elif self.data.split is not None and self.training.folds is not None:
+            raise PydanticCustomError(
+                "sections",
+                "the column of [data] split fixes one split; remove 'folds'",
+                {"place": ("training", "folds")},
+            )
+        return self
 
     @field_validator("title")
     @classmethod
@@ -232,11 +319,48 @@ def make_experiment(record: dict[str, Any], origin: str = "the experiment", text
         See :func:`read_experiment`.
     """
     try:
-        return Experiment.model_validate(record)
+        return Experiment.model_validate(_with_recipe(record, origin))
     except ValidationError as error:
         problems = [_explain(problem, origin, text) for problem in error.errors(include_url=False)]
         _, messages, hints = zip(*sorted(problems, key=lambda found: found[0]), strict=True)
         raise ExperimentError("\n".join(messages), "\n".join(dict.fromkeys(h for h in hints if h))) from None
+
+
+def recipe_names() -> list[str]:
+    """Return the recipes that ship with kgreg."""
+    folder = resources.files("kgreg.recipes")
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def read_recipe(name: str) -> dict[str, Any]:
+    """Return the sections of a recipe: the keys of a published system, for ``recipe = "..."``.
+
+    Raises
+    ------
+    ExperimentError
+        If there is none of that name.
+    """
+    if name not in recipe_names():
+        raise ExperimentError(f"There is no recipe '{name}'.", f"Choose one of: {', '.join(recipe_names())}.")
+    text = (resources.files("kgreg.recipes") / f"{name}.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+def _with_recipe(record: dict[str, Any], origin: str) -> dict[str, Any]:
+    """Return the record with the keys of its recipe where it has none of its own."""
+    name = record.get("recipe")
+    if not isinstance(name, str):
+        return record
+    try:
+        recipe = read_recipe(name)
+    except ExperimentError as error:
+        raise ExperimentError(f"{origin}: {error}", error.hint) from None
+    merged = dict(record)
+    for section, keys in recipe.items():
+        if isinstance(keys, dict) and section not in ("data", "output"):
+            own = record.get(section, {})
+            merged[section] = {**keys, **own} if isinstance(own, dict) else own
+    return merged
 
 
 def _resolve_paths(experiment: Experiment, base: Path) -> Experiment:
@@ -245,6 +369,8 @@ def _resolve_paths(experiment: Experiment, base: Path) -> Experiment:
         record["data"]["file"] = str(base / record["data"]["file"])
     if record["knowledge"]["store"] is not None and "://" not in record["knowledge"]["store"]:
         record["knowledge"]["store"] = str(base / record["knowledge"]["store"])
+    if record["knowledge"]["blueprint"] is not None:
+        record["knowledge"]["blueprint"] = str(base / record["knowledge"]["blueprint"])
     for role in ("terms", "hierarchy", "annotations"):
         query = record["knowledge"][role]
         if query is not None and query.endswith(".cypher"):
@@ -258,7 +384,8 @@ def _resolve_paths(experiment: Experiment, base: Path) -> Experiment:
 
 def _explain(problem: Any, origin: str, text: str) -> tuple[int, str, str]:
     """Return line, message and hint for one problem that pydantic found."""
-    place = [str(part) for part in problem["loc"]]
+    # What concerns two sections names its place itself.
+    place = [str(part) for part in problem["loc"] or problem.get("ctx", {}).get("place", ())]
     line = _line_of(text, place)
     where = f"{origin}, line {line}" if line else origin
     kind = problem["type"]
@@ -281,7 +408,7 @@ def _explain(problem: Any, origin: str, text: str) -> tuple[int, str, str]:
         return line, f"{where}: [{name}] {key} is missing.", hint
     if kind in ("model_type", "model_attributes_type"):
         return line, f"{where}: {'.'.join(place)} must be a section, written `[{'.'.join(place)}]`.", ""
-    if kind == "value_error":
+    if kind in ("value_error", "sections"):
         return line, f"{where}: {'.'.join(place)}: {problem['msg'].removeprefix('Value error, ')}.", ""
     said = problem["msg"].replace("Input should be", "it should be")
     return line, f"{where}: {'.'.join(place)} is {json.dumps(problem['input'], default=str)}, but {said}.", ""

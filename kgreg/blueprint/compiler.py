@@ -77,7 +77,8 @@ def compile_guide(store: GraphStore, guide: Guide, features: pd.DataFrame, **opt
     guide
         From :func:`go_guide`, :func:`reactome_guide` or made by hand.
     features
-        Columns ``feature`` (name in the data), ``gene`` (node id) and ``label``; one row a gene, in input order.
+        Columns ``feature`` (name in the data), ``gene`` (node id) and ``label``; one row a gene, in input order. With
+        a column ``modality``, one row a gene and modality.
     options
         As :func:`compile_hierarchy`.
     """
@@ -169,7 +170,9 @@ def compile_hierarchy(
     annotations
         Columns ``gene``, ``term`` and, optionally, ``evidence``.
     features
-        Columns ``feature``, ``gene`` and, optionally, ``label``; one row a gene, in input order.
+        Columns ``feature``, ``gene`` and, optionally, ``label``; one row a gene, in input order. With a column
+        ``modality`` (mutation, amplification, ...), one row a gene and modality: all rows of a gene feed its node,
+        and stand together in ``Blueprint.inputs``, the genes in the order of their first rows.
     labels
         Term id -> name; ids stand for themselves where absent.
     width, width_fraction
@@ -181,9 +184,7 @@ def compile_hierarchy(
         If there is a cycle and ``cycles="error"``, no gene of the data is annotated, ``root`` is unknown, or nothing
         is left after pruning.
     """
-    if features["gene"].duplicated().any():
-        twice = features.loc[features["gene"].duplicated(), "gene"]
-        raise BlueprintError(f"Several features are the same gene: {some(twice)}.", "Keep one feature a gene.")
+    inputs = _one_feature_a_gene(features)
     names = dict(labels or {})
     used = pd.unique(
         pd.concat([hierarchy["child"], hierarchy["parent"], annotations["term"]], ignore_index=True).astype(str)
@@ -236,13 +237,26 @@ def compile_hierarchy(
     }
     record = dict(provenance or {})
     record["compiled"] = [*record.get("compiled", []), options]
-    return _assemble(work, features, task, source, record).with_width(width, width_fraction)
+    return _assemble(work, inputs, task, source, record).with_width(width, width_fraction)
+
+
+def _one_feature_a_gene(features: pd.DataFrame) -> pd.DataFrame:
+    """Return ``features`` with a column ``modality`` and the rows of each gene together."""
+    inputs = features if "modality" in features else features.assign(modality="rna")
+    distinct = inputs.drop_duplicates(["gene", "feature"])
+    twice = [*distinct.loc[distinct["gene"].duplicated(), "gene"]]
+    twice += [*inputs.loc[inputs.duplicated(["gene", "modality"]), "gene"]]
+    if twice:
+        raise BlueprintError(f"Several features are the same gene: {some(twice)}.", "Keep one feature a gene.")
+    first = {gene: i for i, gene in enumerate(distinct["gene"])}
+    return inputs.iloc[np.argsort(inputs["gene"].map(first).to_numpy(), kind="stable")]
 
 
 def _assemble(
-    work: Hierarchy, features: pd.DataFrame, task: str, source: str, provenance: Mapping[str, Any]
+    work: Hierarchy, inputs: pd.DataFrame, task: str, source: str, provenance: Mapping[str, Any]
 ) -> Blueprint:
     """Turn the finished workbench into a blueprint."""
+    features = inputs.drop_duplicates("gene")
     attached = {gene for term in work.labels for gene in work.genes[term]}
     label_of = dict(zip(features["gene"], features["label" if "label" in features else "feature"], strict=True))
     for gene in features["gene"]:
@@ -267,59 +281,86 @@ def _assemble(
         rows += [(g, term, work.genes[term][g]) for g in sorted(work.genes[term], key=position.__getitem__)]
         rows += [(c, term, work.children[term][c]) for c in sorted(work.children[term])]
     edges = pd.DataFrame(rows, columns=["source", "target", "relation"]).assign(weight=np.nan, sign=0, trainable=True)
-    inputs = pd.DataFrame({"feature": kept["feature"].to_numpy(), "modality": "rna", "node": kept["gene"].to_numpy()})
+    fed = inputs[inputs["gene"].isin(attached)].rename(columns={"gene": "node"})
     tops = [term for term in terms if not work.parents[term]]
     return Blueprint(
         nodes=nodes,
         edges=edges,
-        inputs=inputs,
+        inputs=fed,
         outputs=pd.DataFrame({"task": task, "node": tops}),
         provenance=provenance,
         dropped=pd.DataFrame(work.dropped, columns=list(DROPPED_COLUMNS)),
     )
 
 
-def recompile(blueprint: Blueprint, features: Sequence[str] | None = None, **options: Any) -> Blueprint:
-    """Compile a blueprint once more, on fewer features or with other limits; widths and records are kept.
+def recompile(
+    blueprint: Blueprint,
+    features: Sequence[str] | None = None,
+    inputs: pd.DataFrame | None = None,
+    **options: Any,
+) -> Blueprint:
+    """Compile a blueprint once more, on fewer or other features or with other limits.
 
-    Every option that is not given is off (see :func:`compile_hierarchy`).
+    Widths, the weights and signs of the edges that stay, and the records are kept. Every option that is not given is
+    off (see :func:`compile_hierarchy`).
+
+    Parameters
+    ----------
+    features
+        Inputs to keep, in this order.
+    inputs
+        Instead: new inputs, ``feature, gene`` and, optionally, ``modality``; genes without one are left out.
 
     Raises
     ------
     BlueprintError
-        If a feature is not an input of the blueprint, or nothing is left.
+        If a feature is not an input, or a gene not a gene, of the blueprint, or nothing is left.
     """
     genes = set(blueprint.genes["id"])
     from_gene = blueprint.edges["source"].isin(genes)
     terms = blueprint.edges[~from_gene].rename(columns={"source": "child", "target": "parent"})
     links = blueprint.edges[from_gene].rename(columns={"source": "gene", "target": "term", "relation": "evidence"})
-    table = blueprint.inputs.rename(columns={"node": "gene"}).assign(
-        label=lambda t: blueprint.nodes.set_index("id")["label"].reindex(t["gene"]).to_numpy()
-    )
-    left_out = table.iloc[:0]
+    label = blueprint.nodes.set_index("id")["label"]
+    before = table = blueprint.inputs.rename(columns={"node": "gene"})
     if features is not None:
         unknown = sorted(set(features) - set(table["feature"]))
         if unknown:
             raise BlueprintError(f"Not inputs of the blueprint: {some(unknown)}.", "Name features of the data.")
-        left_out = table[~table["feature"].isin(features)]
         table = table.set_index("feature", drop=False).loc[list(features)].reset_index(drop=True)
+    if inputs is not None:
+        unknown = sorted(set(inputs["gene"]) - genes)
+        if unknown:
+            raise BlueprintError(f"Not genes of the blueprint: {some(unknown)}.", "Match the features to it first.")
+        place = {gene: i for i, gene in enumerate(blueprint.genes["id"])}
+        table = inputs.iloc[np.argsort(inputs["gene"].map(place).to_numpy(), kind="stable")]
+    left_out = before[~before["gene"].isin(table["gene"])].drop_duplicates("gene")
     result = compile_hierarchy(
         terms,
         links,
-        table,
+        table.assign(label=label.reindex(table["gene"]).to_numpy()),
         labels=dict(zip(blueprint.terms["id"], blueprint.terms["label"], strict=True)),
         provenance=blueprint.provenance,
         task=str(blueprint.outputs["task"].iloc[0]),
         **{"redundancy": None, **options},
     )
-    before = blueprint.nodes.set_index("id")
-    nodes = result.nodes.assign(
-        width=before["width"].reindex(result.nodes["id"]).to_numpy(),
-        source=before["source"].reindex(result.nodes["id"]).to_numpy(),
-    )
-    asked = pd.DataFrame({"id": left_out["gene"], "label": left_out["label"]}).assign(
-        step="features", kind="gene", reason="not among the features asked for"
+    nodes = blueprint.nodes.set_index("id").reindex(result.nodes["id"])
+    reason = "not among the features asked for" if inputs is None else "the data do not measure it"
+    asked = pd.DataFrame({"id": left_out["gene"], "label": label.reindex(left_out["gene"]).to_numpy()}).assign(
+        step="features", kind="gene", reason=reason
     )
     parts = [part for part in (blueprint.dropped, asked, result.dropped) if len(part)] or [result.dropped]
-    dropped = pd.concat(parts, ignore_index=True)
-    return replace(result, nodes=nodes, dropped=dropped)
+    return replace(
+        result,
+        nodes=result.nodes.assign(**{column: nodes[column].to_numpy() for column in ("kind", "width", "source")}),
+        edges=_edges_as_before(result.edges, blueprint.edges),
+        dropped=pd.concat(parts, ignore_index=True),
+    )
+
+
+def _edges_as_before(edges: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
+    """Return ``edges`` with the weight, sign and trainability that those of the same two nodes had."""
+    own = edges.merge(before, on=["source", "target"], how="left", suffixes=("", "_before"))
+    had = own["relation_before"].notna()
+    for column in ("weight", "sign", "trainable"):
+        own[column] = own[f"{column}_before"].where(had, own[column]).astype(edges[column].dtype)
+    return own[list(edges.columns)]

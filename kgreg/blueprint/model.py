@@ -32,7 +32,8 @@ class Blueprint:
         One row a connection, in the direction of the signal: ``source``, ``target``, ``relation``, ``weight``
         (NaN: initialised at random), ``sign`` (+1, -1 or 0 for free), ``trainable``.
     inputs
-        ``feature`` (its name in the data), ``modality``, ``node``; the order is the order of the input tensor.
+        ``feature`` (its name in the data), ``modality``, ``node``; the order is the order of the input tensor. A gene
+        that was measured in several ways (mutation, amplification, ...) has one row for each, one after the other.
     outputs
         ``task``, ``node``: which nodes a task is read from.
     provenance
@@ -174,6 +175,18 @@ class Blueprint:
         from kgreg.blueprint.compiler import recompile
 
         return recompile(self, features=features)
+
+    def with_inputs(self, inputs: pd.DataFrame) -> Blueprint:
+        """Return the blueprint over other data: the genes that they measure, and the terms that these leave.
+
+        Parameters
+        ----------
+        inputs
+            ``feature`` (its name in the data), ``gene`` (id of a gene of the blueprint) and, optionally, ``modality``.
+        """
+        from kgreg.blueprint.compiler import recompile
+
+        return recompile(self, inputs=inputs)
 
     def prune(
         self,

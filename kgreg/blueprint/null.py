@@ -56,8 +56,12 @@ def _exchange(
 
 
 def shuffle_genes(blueprint: Blueprint, seed: int) -> Blueprint:
-    """Return the blueprint with its input features dealt to its genes at random; the graph stays as it is."""
-    order = np.random.default_rng(seed).permutation(len(blueprint.inputs))
+    """Return the blueprint with its input features dealt to its genes at random; the graph stays as it is.
+
+    A feature keeps its modalities together.
+    """
+    genes = blueprint.inputs["node"].unique()
+    order = np.random.default_rng(seed).permutation(len(genes))
     inputs = blueprint.inputs.copy()
-    inputs["node"] = blueprint.inputs["node"].to_numpy()[order]
+    inputs["node"] = blueprint.inputs["node"].map(dict(zip(genes, genes[order], strict=True)))
     return replace(blueprint, inputs=inputs, provenance={**blueprint.provenance, "null": {"genes": seed}})

@@ -1,10 +1,11 @@
 """Samples in: AnnData, gene matching, splits, scaling."""
 
 from kgreg.data.bundled import bundled_file
-from kgreg.data.matching import Matching, match_genes, match_symbols
-from kgreg.data.samples import Samples, read_samples, usable_features
+from kgreg.data.inputs import input_table, usable_features
+from kgreg.data.matching import Matching, match_blueprint, match_genes, match_symbols
+from kgreg.data.samples import Samples, read_samples
 from kgreg.data.scaling import Scaler
-from kgreg.data.splits import Split, split_folds, splits_table
+from kgreg.data.splits import Split, split_fixed, split_folds, splits_table
 
 __all__ = [
     "Matching",
@@ -12,9 +13,12 @@ __all__ = [
     "Scaler",
     "Split",
     "bundled_file",
+    "input_table",
+    "match_blueprint",
     "match_genes",
     "match_symbols",
     "read_samples",
+    "split_fixed",
     "split_folds",
     "splits_table",
     "usable_features",

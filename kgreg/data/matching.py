@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from kgreg.blueprint.model import Blueprint
 from kgreg.errors import DataError
 from kgreg.store.protocol import GraphStore
 from kgreg.store.queries import run_named
@@ -83,6 +84,38 @@ def match_symbols(features: list[str], symbols: pd.DataFrame, aliases: pd.DataFr
     aliases
         Columns ``gene``, ``alias``.
     """
+    matching = _match(features, symbols, aliases)
+    if not matching.table["gene"].notna().any():
+        raise DataError(
+            f"None of the {len(features)} features is a gene symbol of the graph; the first are "
+            f"{', '.join(features[:5])}.",
+            "Use human gene symbols (HGNC) as var_names; Ensembl or Entrez ids must be turned into symbols first.",
+        )
+    return matching
+
+
+def match_blueprint(features: list[str], blueprint: Blueprint) -> Matching:
+    """Match features to the genes of a blueprint, by exact label first, then by exact id (outcome *alias*).
+
+    Raises
+    ------
+    DataError
+        If not a single feature matches.
+    """
+    genes = blueprint.genes
+    labels = pd.DataFrame({"gene": genes["id"], "symbol": genes["label"]})
+    ids = pd.DataFrame({"gene": genes["id"], "alias": genes["id"]})
+    matching = _match(features, labels, ids)
+    if not matching.table["gene"].notna().any():
+        raise DataError(
+            f"None of the {len(features)} features is a gene of the blueprint; its first are "
+            f"{', '.join(genes['label'].head(5))}, those of the data {', '.join(features[:5])}.",
+            "Name the columns of the data (var_names) by the labels or ids of the blueprint's genes.",
+        )
+    return matching
+
+
+def _match(features: list[str], symbols: pd.DataFrame, aliases: pd.DataFrame) -> Matching:
     present = _lookup(symbols["symbol"], symbols["gene"])
     other = _lookup(aliases["alias"], aliases["gene"])
     label = dict(zip(symbols["gene"], symbols["symbol"], strict=True))
@@ -97,12 +130,6 @@ def match_symbols(features: list[str], symbols: pd.DataFrame, aliases: pd.DataFr
         rows.append(row)
     _keep_one_feature_a_gene(rows)
     table = pd.DataFrame(rows, columns=["feature", "gene", "label", "outcome", "note"])
-    if not table["gene"].notna().any():
-        raise DataError(
-            f"None of the {len(features)} features is a gene symbol of the graph; the first are "
-            f"{', '.join(features[:5])}.",
-            "Use human gene symbols (HGNC) as var_names; Ensembl or Entrez ids must be turned into symbols first.",
-        )
     return Matching(table)
 
 

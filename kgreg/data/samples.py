@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from kgreg.data.layers import read_layers
 from kgreg.data.targets import RISK, complete_column, read_target
 from kgreg.data.targets import Task as Task
 from kgreg.errors import DataError, some
@@ -21,19 +22,18 @@ from kgreg.errors import DataError, some
 if TYPE_CHECKING:
     from anndata import AnnData
 
-ConstantGenes = Literal["error", "drop"]
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Expression and target of every sample.
+    """Features and target of every sample.
 
     Attributes
     ----------
     x
-        ``[n_samples, n_features]`` float32 (dense) or CSR, as it lies in the file.
+        ``[n_samples, n_columns]`` float32 (dense) or CSR, as it lies in the file.
     features, names
-        Names of the columns and of the rows.
+        Names of the columns and of the rows. With several layers a feature names one column a layer.
     target
         ``[n_samples]`` class index (int64) or value (float32); multilabel: ``[n_samples, n_labels]`` 0, 1 or NaN where
         the label is unknown; survival: ``[n_samples, 2]`` time and event (1) or censored (0).
@@ -45,6 +45,11 @@ class Samples:
         What was read, from where; ``sha256`` is empty for an object in memory.
     labels
         Names of the labels of a multilabel task; empty for other tasks.
+    modalities
+        ``[n_columns]``: the layer that a column comes from, beside its feature; "" when there is one layer. Filled
+        in with "" when it is not given.
+    parts
+        ``[n_samples]`` "train" or "test", where the data fix the split, or None.
     """
 
     x: NDArray[np.float32] | sparse.csr_matrix
@@ -59,6 +64,12 @@ class Samples:
     origin: str
     sha256: str = ""
     labels: list[str] = field(default_factory=list)
+    modalities: list[str] = field(default_factory=list)
+    parts: NDArray[Any] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.modalities:
+            object.__setattr__(self, "modalities", [""] * len(self.features))
 
     @property
     def outputs(self) -> list[str]:
@@ -68,24 +79,66 @@ class Samples:
     def __len__(self) -> int:
         return len(self.names)
 
-    def columns(self, features: list[str]) -> NDArray[np.float32]:
-        """Return the dense matrix ``[n_samples, len(features)]`` of the named features, in that order.
+    @property
+    def genes(self) -> list[str]:
+        """The features, each once, in the order of their first columns."""
+        return list(dict.fromkeys(self.features))
+
+    def columns(
+        self, features: Sequence[str] | pd.DataFrame, modalities: Sequence[str] | None = None
+    ) -> NDArray[np.float32]:
+        """Return the dense matrix ``[n_samples, len(features)]`` of the named columns, in that order.
+
+        Parameters
+        ----------
+        features
+            Names of features, or a table with the columns ``feature`` and ``modality``, such as ``Blueprint.inputs``.
+        modalities
+            Of every feature. Needed where the data have several; data of one layer are that layer whatever the
+            blueprint calls it.
 
         Raises
         ------
         DataError
-            If a feature is not there.
+            If a column is not there, or the data have one layer and several modalities are asked for.
         """
-        position = {feature: i for i, feature in enumerate(self.features)}
-        missing = [feature for feature in features if feature not in position]
+        picked = self.select(features, modalities)
+        dense = picked if isinstance(picked, np.ndarray) else picked.toarray()
+        return np.ascontiguousarray(dense, dtype=np.float32)
+
+    def select(
+        self, features: Sequence[str] | pd.DataFrame, modalities: Sequence[str] | None = None
+    ) -> NDArray[np.float32] | sparse.csr_matrix:
+        """Return what :meth:`columns` returns, but CSR where the data are."""
+        if isinstance(features, pd.DataFrame):
+            table: pd.DataFrame = features
+            return self.x[:, self._positions(table["feature"].tolist(), table["modality"].tolist())]
+        return self.x[:, self._positions(list(features), modalities)]
+
+    def _positions(self, features: list[str], modalities: Sequence[str] | None) -> list[int]:
+        one_layer = not any(self.modalities)
+        if one_layer:
+            asked = sorted(set(modalities or ()))
+            if len(asked) > 1:
+                raise DataError(
+                    f"{self.origin} was read as one layer ({self.layer}), but {', '.join(asked)} are asked for.",
+                    'Name them in [data]: layers = ["...", "..."].',
+                )
+            modalities = [""] * len(features)
+        elif modalities is None:
+            raise DataError(
+                f"{self.origin} has several values a feature ({', '.join(dict.fromkeys(self.modalities))}).",
+                "Say of which modality each feature is wanted.",
+            )
+        place = {column: i for i, column in enumerate(zip(self.features, self.modalities, strict=True))}
+        wanted = list(zip(features, modalities, strict=True))
+        missing = [feature if one_layer else f"{feature} ({m})" for feature, m in wanted if (feature, m) not in place]
         if missing:
             raise DataError(
                 f"{self.origin} lacks {len(missing)} of {len(features)} features: {some(missing, 10)}.",
                 "Give the data that the blueprint was compiled for.",
             )
-        picked = self.x[:, [position[feature] for feature in features]]
-        dense = picked if isinstance(picked, np.ndarray) else picked.toarray()
-        return np.ascontiguousarray(dense, dtype=np.float32)
+        return [place[column] for column in wanted]
 
     def summary(self) -> dict[str, Any]:
         """Return what a report says of the data (JSON values)."""
@@ -106,7 +159,8 @@ class Samples:
             "label": self.label,
             "task": self.task,
             "samples": len(self),
-            "features": len(self.features),
+            "features": len(self.genes),
+            "modalities": [name for name in dict.fromkeys(self.modalities) if name],
             "classes": dict(zip(self.classes, counts, strict=True)),
             "groups": None if self.groups is None else len(np.unique(self.groups)),
             **more,
@@ -119,9 +173,10 @@ def read_samples(
     *,
     time: str | None = None,
     event: str | None = None,
-    layer: str = "X",
+    layer: str | Sequence[str] = "X",
     group: str | None = None,
     task: Task | None = None,
+    split: str | None = None,
 ) -> Samples:
     """Read samples from an h5ad file or an AnnData object.
 
@@ -137,26 +192,28 @@ def read_samples(
         sample was censored (0).
     layer
         ``"X"``, ``"raw"`` (``adata.raw.X``) or the name of a layer. Values are taken as they are: give log-normalised
-        expression, not counts.
+        expression, not counts. Of several layers (mutation, deletion, amplification) the columns stand side by side,
+        one layer after the other, and stay sparse if all of them are.
     group
         Column of ``obs`` whose samples stay together in every split.
     task
         Default: by the columns; a single one is regressed if it holds numbers with a fraction or more than 20
         different ones.
+    split
+        Column of ``obs`` that says of every sample whether it is to "train" or to "test".
 
     Raises
     ------
     DataError
-        If the file, a column or a layer is missing, gene names repeat, the matrix holds NaN or infinite values, or the
-        target cannot be learned (see :func:`kgreg.data.targets.read_target`).
+        If the file, a column or a layer is missing, gene names repeat, the matrix holds NaN or infinite values, the
+        target cannot be learned (see :func:`kgreg.data.targets.read_target`), or ``split`` holds anything but "train"
+        and "test", both.
     """
     adata, origin, sha256 = _open(data)
-    matrix, features = _matrix(adata, layer, origin)
-    _refuse_duplicates(features, origin)
+    matrix, features, modalities = read_layers(adata, layer, origin)
     obs = adata.obs
     target = read_target(obs, label, time, event, task, origin)
     groups = None if group is None else complete_column(obs, group, origin).astype(str).to_numpy()
-    _refuse_not_finite(matrix, features, origin, layer)
     return Samples(
         x=matrix,
         features=features,
@@ -166,31 +223,13 @@ def read_samples(
         groups=groups,
         task=target.task,
         label=target.label,
-        layer=layer,
+        layer=layer if isinstance(layer, str) else ", ".join(layer),
         origin=origin,
         sha256=sha256,
         labels=target.labels,
+        modalities=modalities,
+        parts=None if split is None else _parts(obs, split, origin),
     )
-
-
-def usable_features(samples: Samples, features: list[str], constant: ConstantGenes = "error") -> list[str]:
-    """Return the features that vary over the samples.
-
-    Raises
-    ------
-    DataError
-        If some do not vary (an all-zero column, say) and ``constant="error"``; the message names them.
-    """
-    x = samples.columns(features)
-    flat = [feature for feature, spread in zip(features, np.ptp(x, axis=0), strict=True) if spread == 0]
-    if flat and constant == "error":
-        raise DataError(
-            f"{len(flat)} genes have the same value in all {len(samples)} samples of {samples.origin} "
-            f"(layer {samples.layer}): {some(flat, 10)}.",
-            'Remove them, or set constant_genes = "drop" to leave them out (they are then listed in the report).',
-        )
-    gone = set(flat)
-    return [feature for feature in features if feature not in gone]
 
 
 def _open(data: Path | str | AnnData) -> tuple[AnnData, str, str]:
@@ -211,46 +250,18 @@ def _open(data: Path | str | AnnData) -> tuple[AnnData, str, str]:
         return adata, str(path), hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _matrix(adata: AnnData, layer: str, origin: str) -> tuple[NDArray[np.float32] | sparse.csr_matrix, list[str]]:
-    available = [
-        *(["X"] if adata.X is not None else []),
-        *(["raw"] if adata.raw is not None else []),
-        *adata.layers,
-    ]
-    if layer not in available:
-        raise DataError(f"{origin} has no layer '{layer}'.", f"Choose one of: {', '.join(available) or 'none there'}.")
-    holder = adata.raw if layer == "raw" else adata
-    matrix = holder.X if layer in ("X", "raw") else adata.layers[layer]
-    matrix = sparse.csr_matrix(matrix) if sparse.issparse(matrix) else np.asarray(matrix)
-    if not np.issubdtype(matrix.dtype, np.number) and matrix.dtype != bool:
-        raise DataError(f"The layer '{layer}' of {origin} holds {matrix.dtype}, not numbers.", "Choose another layer.")
-    return matrix.astype(np.float32), [str(name) for name in holder.var_names]
-
-
-def _refuse_duplicates(features: list[str], origin: str) -> None:
-    index = pd.Index(features)
-    if not index.is_unique:
-        twice = index[index.duplicated()].unique().tolist()
+def _parts(obs: pd.DataFrame, split: str, origin: str) -> NDArray[Any]:
+    parts = complete_column(obs, split, origin).astype(str)
+    counts = parts.value_counts()
+    other = [f"'{part}' ({n})" for part, n in counts.items() if part not in ("train", "test")]
+    if other:
         raise DataError(
-            f"{origin} names {len(twice)} genes more than once: {some(twice, 10)}.",
-            "Sum or drop the repeated columns; `adata.var_names_make_unique()` only hides them from the graph.",
+            f"The column '{split}' of {origin} holds {some(other)}; it must say train or test of every sample.",
+            "Samples to validate with belong to train: a part of it is set aside to decide when to stop.",
         )
-
-
-def _refuse_not_finite(
-    matrix: NDArray[np.float32] | sparse.csr_matrix, features: list[str], origin: str, layer: str
-) -> None:
-    if isinstance(matrix, np.ndarray):
-        bad = ~np.isfinite(matrix)
-        columns = np.nonzero(bad)[1]
-    else:
-        bad = ~np.isfinite(matrix.data)
-        columns = matrix.indices[bad]
-    if not len(columns):
-        return
-    names = [features[i] for i in np.unique(columns)]
-    raise DataError(
-        f"{int(bad.sum())} values of {origin} (layer {layer}) are NaN or infinite, in {len(names)} genes: "
-        f"{some(names, 10)}.",
-        "Impute them on the training part only, or remove the genes or samples.",
-    )
+    if len(counts) < 2:
+        raise DataError(
+            f"The column '{split}' of {origin} says {counts.index[0] if len(counts) else 'nothing'} of all samples.",
+            "Both train and test are needed; for cross-validation leave out the key 'split'.",
+        )
+    return parts.to_numpy()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
 from kgreg.data.samples import Samples
-from kgreg.errors import DataError
+from kgreg.errors import DataError, some
 
 Index = NDArray[np.int64]
 
@@ -34,6 +34,43 @@ class Split:
         return np.sort(np.concatenate([self.fit, self.stop]))
 
 
+def split_fixed(samples: Samples, stop_fraction: float = 0.15, seed: int = 0) -> list[Split]:
+    """Return the one split that ``samples.parts`` fixes; the stopping part is taken from its training part.
+
+    Raises
+    ------
+    DataError
+        If the data fix no split; if a group has samples in both parts; if a part is too small, or a class has too few
+        training samples; if ``stop_fraction`` is not between 0 and 1.
+    """
+    _refuse_fraction(stop_fraction)
+    if samples.parts is None:
+        raise DataError(f"{samples.origin} was read without a column that fixes the split.", "Name it: split = ...")
+    train, test = (np.flatnonzero(samples.parts == part) for part in ("train", "test"))
+    if len(train) < 3 or len(test) < 2:
+        raise DataError(
+            f"{len(train)} training and {len(test)} test samples are too few.",
+            "At least 3 to train (some of them to stop by) and 2 to test are needed.",
+        )
+    if samples.groups is not None:
+        both = np.intersect1d(samples.groups[train], samples.groups[test])
+        if len(both):
+            raise DataError(
+                f"{len(both)} groups have samples in both parts: {some(both)}.",
+                "A group must lie in the training part or in the test part; correct the column, or leave out 'group'.",
+            )
+    if samples.task == "classification":
+        counts = np.bincount(samples.target[train], minlength=len(samples.classes))
+        few = [f"{name} ({count})" for name, count in zip(samples.classes, counts, strict=True) if count < 2]
+        if few:
+            raise DataError(
+                f"Classes with fewer than 2 training samples: {', '.join(few)}.",
+                "Each needs one to fit with and one to stop by; merge or remove these classes.",
+            )
+    n_inner = max(2, round(1 / stop_fraction))
+    return [Split(0, *_take_stopping_part(samples, train, n_inner, 0, seed + 1), test)]
+
+
 def split_folds(samples: Samples, n_folds: int = 5, stop_fraction: float = 0.15, seed: int = 0) -> list[Split]:
     """Split samples for cross-validation.
 
@@ -47,10 +84,7 @@ def split_folds(samples: Samples, n_folds: int = 5, stop_fraction: float = 0.15,
         groups that would be held out together; if a part of a survival split holds fewer than two events; if
         ``stop_fraction`` is not between 0 and 1.
     """
-    if not 0 < stop_fraction < 1:
-        raise DataError(
-            f"The stopping part cannot be {stop_fraction} of the training part.", "Give a share such as 0.15."
-        )
+    _refuse_fraction(stop_fraction)
     _refuse_too_few(samples, n_folds)
     rows = np.arange(len(samples))
     splits = []
@@ -150,6 +184,13 @@ def _refuse_too_few_events(samples: Samples, parts: dict[str, Index], fold: int)
                 "censored.",
                 "Ask for fewer folds, try another seed, or add samples with an event.",
             )
+
+
+def _refuse_fraction(stop_fraction: float) -> None:
+    if not 0 < stop_fraction < 1:
+        raise DataError(
+            f"The stopping part cannot be {stop_fraction} of the training part.", "Give a share such as 0.15."
+        )
 
 
 def _refuse_too_few(samples: Samples, n_folds: int) -> None:

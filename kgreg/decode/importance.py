@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from torch import Tensor
 
 from kgreg.data.targets import ONE_OUTPUT, Task
 from kgreg.errors import DataError
-from kgreg.fit.train import FittedModel
+from kgreg.fit.fitted import FittedModel
+from kgreg.fit.readings import Readings
 
 #: Column of the importance that no single output is responsible for.
 ALL = "all"
@@ -20,9 +22,9 @@ ALL = "all"
 
 def node_importance(
     model: FittedModel,
-    x: NDArray[np.float32],
+    x: Readings | NDArray[np.float32],
     target: NDArray[Any],
-    reference: NDArray[np.float32],
+    reference: Readings | NDArray[np.float32],
     outputs: list[str],
     batch_size: int = 512,
 ) -> pd.DataFrame:
@@ -32,44 +34,44 @@ def node_importance(
     ``a = sum_k (h_k - mean h_k) d o_c / d h_k`` (the total derivative, through all paths), where the mean is taken
     over the reference samples and, for classes, ``o_c`` is the logit minus the mean logit, which makes it immune to
     a shift common to all classes; for a label it is the logit, for survival the log hazard. Genes are scored in the
-    same way through their scaled input.
+    same way through their scaled inputs, the modalities of a gene together (the sum of their attributions).
 
     Parameters
     ----------
     model
         A trained network.
     x, target
-        ``[n, n_inputs]`` unscaled, and as ``Samples.target``: the held-out samples.
+        The held-out samples, unscaled (``[n, n_inputs]`` if the network reads nothing else), and as ``Samples.target``.
     reference
-        ``[m, n_inputs]`` unscaled: the training samples, for the mean activations.
+        The training samples, unscaled, for the mean activations.
     outputs
         Names of the outputs.
 
     Returns
     -------
     DataFrame
-        Index: node ids (inputs, then terms). Columns: for classes and labels one an output, the mean attribution to it
+        Index: node ids (genes, then terms). Columns: for classes and labels one an output, the mean attribution to it
         over the samples that have it (signed: positive supports it; NaN if no sample has it), and ``all``, the mean
         over these outputs of the mean size of those attributions. For regression and survival only ``all``, the mean
         size of the attribution.
     """
     if not len(x):
         raise DataError("There are no samples to score the network on.")
-    network = model.network
-    mean = _mean_activation(model, reference, batch_size)
-    n_nodes = network.n_inputs + len(network.term_ids)
+    readings = x if isinstance(x, Readings) else Readings(x)
+    mean, centre = _means(model, reference if isinstance(reference, Readings) else Readings(reference), batch_size)
+    gene_of, genes = pd.factorize(model.blueprint.inputs["node"])
+    n_nodes = len(genes) + len(model.network.term_ids)
     signed = np.zeros((n_nodes, len(outputs)))
     size = np.zeros((n_nodes, len(outputs)))
     own = samples_of_outputs(model.task, target, len(outputs))
-    scaled = torch.from_numpy(model.scaler.transform(x))
     for c, members in enumerate(own):
         for start in range(0, len(members), batch_size):
             rows = members[start : start + batch_size]
-            attribution = _attribute(model, scaled[torch.from_numpy(rows)], mean, c)
+            attribution = _attribute(model, readings.rows(rows), mean, centre, gene_of, c)
             signed[:, c] += attribution.sum(axis=1)
             size[:, c] += np.abs(attribution).sum(axis=1)
     counts = np.array([len(members) or np.nan for members in own])
-    index = [*model.blueprint.inputs["node"], *network.term_ids]
+    index = [*genes, *model.network.term_ids]
     overall = _mean_of_known(size / counts)
     if model.task in ONE_OUTPUT:
         return pd.DataFrame({ALL: overall}, index=index)
@@ -91,22 +93,27 @@ def _mean_of_known(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return values[:, known].mean(axis=1) if known.any() else np.full(len(values), np.nan)
 
 
-def _attribute(model: FittedModel, scaled: Tensor, mean: Tensor, output: int) -> NDArray[np.float64]:
-    """Return the attributions ``[n_nodes, batch]`` of ``scaled [batch, n_inputs]`` to one output."""
+def _attribute(
+    model: FittedModel, readings: Readings, mean: Tensor, centre: Tensor, gene_of: NDArray[np.intp], output: int
+) -> NDArray[np.float64]:
+    """Return the attributions ``[n_nodes, batch]`` of samples to one output."""
     network = model.network
-    x = scaled.clone().requires_grad_(True)
-    out = network(x)
+    given = model.inputs_of(readings)
+    x: Tensor = given.genes.requires_grad_(True)  # type: ignore[union-attr]
+    out, levels = network.trace(replace(given, genes=x))
     logit = out.outputs[:, output]
     if model.task == "classification":
         logit = logit - out.outputs.mean(dim=1)
-    gradients = torch.autograd.grad(logit.sum(), [x, *out.hidden], allow_unused=True)
-    through = [
-        torch.zeros_like(h) if gradient is None else gradient
-        for h, gradient in zip(out.hidden, gradients[1:], strict=True)
-    ]
-    neurons = (torch.cat(out.hidden).detach() - mean[:, None]) * torch.cat(through)
+    gradients = torch.autograd.grad(logit.sum(), [x, *levels], allow_unused=True)
+    through = torch.cat(
+        [torch.zeros_like(h) if g is None else g for h, g in zip(levels, gradients[1:], strict=True)], dim=1
+    )[0, network.term_rows]
+    neurons = (out.hidden.detach() - mean[:, None]) * through
     per_term = np.add.reduceat(neurons.numpy(), _starts(network.term_widths), axis=0)
-    genes = (scaled * gradients[0]).t().numpy()
+    slope = torch.zeros_like(x) if gradients[0] is None else gradients[0]
+    inputs = ((x.detach() - centre) * slope)[0].t().numpy()
+    genes = np.zeros((int(gene_of.max()) + 1, inputs.shape[1]), dtype=np.float32)
+    np.add.at(genes, gene_of, inputs)
     return np.concatenate([genes, per_term]).astype(np.float64)
 
 
@@ -115,11 +122,14 @@ def _starts(widths: NDArray[np.int64]) -> NDArray[np.int64]:
     return starts
 
 
-def _mean_activation(model: FittedModel, reference: NDArray[np.float32], batch_size: int) -> Tensor:
-    """Return the mean activation ``[n_neurons]`` over the reference samples."""
-    scaled = torch.from_numpy(model.scaler.transform(reference))
-    total = torch.zeros(int(model.network.term_widths.sum()), dtype=torch.float64)
-    with torch.inference_mode():
-        for start in range(0, len(scaled), batch_size):
-            total += torch.cat(model.network(scaled[start : start + batch_size]).hidden).sum(dim=1, dtype=torch.float64)
-    return (total / len(scaled)).float().clone()
+def _means(model: FittedModel, reference: Readings, batch_size: int) -> tuple[Tensor, Tensor]:
+    """Return the mean activation ``[n_neurons]`` and the mean scaled input ``[n_inputs]`` of the reference samples."""
+    hidden = torch.zeros(int(model.network.term_widths.sum()), dtype=torch.float64)
+    for start in range(0, len(reference), batch_size):
+        rows = np.arange(start, min(start + batch_size, len(reference)))
+        _, activations = model.respond(reference.rows(rows))
+        hidden += torch.from_numpy(activations).sum(dim=1, dtype=torch.float64)
+    scaler = model.preprocessing.scaler
+    # An input that was centred has the mean 0, which rounding would blur.
+    centre = np.where(scaler.mean == 0, reference.x.mean(axis=0) / scaler.sd, 0.0)
+    return (hidden / len(reference)).float(), torch.from_numpy(centre.astype(np.float32))

@@ -16,7 +16,8 @@ from kgreg.decode.importance import ALL, samples_of_outputs
 from kgreg.errors import DataError
 from kgreg.fit.crossval import CrossValidation
 from kgreg.fit.threads import limit_threads
-from kgreg.fit.train import FittedModel
+from kgreg.fit.fitted import FittedModel
+from kgreg.fit.readings import Readings
 from kgreg.progress import Progress, no_progress
 
 
@@ -33,23 +34,25 @@ class KnockoutEffect:
 
 
 def knock_out(
-    model: FittedModel, x: NDArray[np.float32], genes: Sequence[int], silent: NDArray[np.float32] | float = 0.0
+    model: FittedModel,
+    x: Readings | NDArray[np.float32],
+    genes: Sequence[int],
+    silent: NDArray[np.float32] | float = 0.0,
 ) -> KnockoutEffect:
     """Set input genes to ``silent`` and compare with the network's own prediction.
 
     Parameters
     ----------
     x
-        ``[n, n_inputs]`` unscaled.
+        Samples, unscaled (``[n, n_inputs]`` if the network reads nothing else).
     genes
         Positions among the inputs.
     silent
         The value of a gene that is not expressed, in the units of ``x``; one for all, or ``[len(genes)]``.
     """
-    changed = x.copy()
-    changed[:, list(genes)] = silent
-    predicted, before = _respond(model, x)
-    predicted_after, after = _respond(model, changed)
+    readings = x if isinstance(x, Readings) else Readings(x)
+    predicted, before = _respond(model, readings)
+    predicted_after, after = _respond(model, readings.with_columns(list(genes), silent))
     spread = before.std(axis=1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
         moved = np.where(spread > 0, (after - before) / spread, 0.0)
@@ -68,7 +71,7 @@ def knockout_table(
     Parameters
     ----------
     knockouts
-        Name -> feature names, as in the data or as present symbols.
+        Name -> feature names, as in the data or as present symbols. All modalities of a gene fall silent.
 
     Returns
     -------
@@ -85,7 +88,7 @@ def knockout_table(
     """
     positions = {name: _positions(result, genes) for name, genes in knockouts.items()}
     # Expression that was centred has no zero that means silence; a gene's lowest value is the nearest to it.
-    silent = np.minimum(result.samples.columns(result.blueprint.inputs["feature"].tolist()).min(axis=0), 0.0)
+    silent = np.minimum(result.samples.columns(result.blueprint.inputs).min(axis=0), 0.0)
     fits = list(result.fits("graph"))
     frames = []
     for done, (name, genes) in enumerate(positions.items()):
@@ -142,20 +145,20 @@ def _groups(result: CrossValidation, rows: NDArray[np.int64]) -> dict[str, NDArr
 def _positions(result: CrossValidation, genes: Sequence[str]) -> list[int]:
     inputs = result.blueprint.inputs
     label = result.blueprint.nodes.set_index("id")["label"]
-    place: dict[Any, int] = {label[node]: i for i, node in enumerate(inputs["node"])}
-    place |= {feature: i for i, feature in enumerate(inputs["feature"])}
+    by_label = inputs.groupby(label.reindex(inputs["node"]).to_numpy()).indices
+    place: dict[Any, Any] = {**by_label, **inputs.groupby("feature").indices}
     missing = [gene for gene in genes if gene not in place]
     if missing:
         raise DataError(
             f"Not inputs of the network: {', '.join(missing)}.",
-            f"Choose among its {len(inputs)} genes (`inputs.parquet` of the blueprint); a gene is missing when the "
-            "data do not measure it, no symbol matched or no term annotates it.",
+            f"Choose among its {inputs['node'].nunique()} genes (`inputs.parquet` of the blueprint); a gene is missing "
+            "when the data do not measure it, no symbol matched or no term annotates it.",
         )
     if not genes:
         raise DataError("A knockout names no gene.", "List at least one gene.")
-    return [place[gene] for gene in genes]
+    return [int(position) for gene in genes for position in place[gene]]
 
 
-def _respond(model: FittedModel, x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+def _respond(model: FittedModel, x: Readings) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     predicted, activations = model.respond(x)
     return predicted, activations.astype(np.float64)

@@ -5,7 +5,9 @@ from kgreg.fit.baseline import fit_baseline
 from kgreg.fit.crossval import BASELINE, CrossValidation, cross_validate
 from kgreg.fit.metrics import Interval, compare, fold_interval, score
 from kgreg.fit.settings import TrainSettings
-from kgreg.fit.train import FittedModel, fit_network, load_fitted, save_fitted
+from kgreg.fit.fitted import FittedModel, load_fitted, save_fitted
+from kgreg.fit.readings import Preprocessing, Readings
+from kgreg.fit.train import fit_network, fit_networks
 
 __all__ = [
     "BASELINE",
@@ -14,6 +16,8 @@ __all__ = [
     "FittedModel",
     "Interval",
     "Job",
+    "Preprocessing",
+    "Readings",
     "TrainSettings",
     "arm_blueprint",
     "arm_samples",
@@ -21,6 +25,7 @@ __all__ = [
     "cross_validate",
     "fit_baseline",
     "fit_network",
+    "fit_networks",
     "fold_interval",
     "load_fitted",
     "plan",

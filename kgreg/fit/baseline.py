@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression, Ridge
 
@@ -34,13 +35,18 @@ Rows = NDArray[np.int64]
 
 
 def fit_baseline(
-    samples: Samples, features: list[str], split: Split, settings: TrainSettings, seed: int
+    samples: Samples, features: Sequence[str] | pd.DataFrame, split: Split, settings: TrainSettings, seed: int
 ) -> tuple[NDArray[np.float32], dict[str, Any]]:
     """Fit a linear model to the same features, rows and scaling as the network; return its test prediction.
 
     Logistic regression (L2) for classes, one for every label, ridge for values, Cox regression (L2) for survival. The
     penalty is chosen on the stopping part, as the network's best epoch is; the model is then fitted on the whole
     training part.
+
+    Parameters
+    ----------
+    features
+        See :meth:`kgreg.data.Samples.columns`.
 
     Returns
     -------
@@ -49,7 +55,7 @@ def fit_baseline(
         the penalty that was chosen.
     """
     x = samples.columns(features)
-    scaled = Scaler.fit(x[split.train]).transform(x)
+    scaled = Scaler.fit(x[split.train], settings.scale).transform(x)
     balanced = settings.class_weight == "balanced"
     predictors: dict[Task, Callable[[float, Rows, Rows], NDArray[Any]]] = {
         "classification": lambda c, rows, on: _classes(samples, scaled, c, rows, on, balanced, seed),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,17 +16,22 @@ from kgreg.blueprint.model import Blueprint
 from kgreg.data.samples import Samples
 from kgreg.data.splits import Split
 from kgreg.data.targets import TRUE_LABEL
-from kgreg.fit.arms import Job, arm_blueprint, arm_samples, plan
+from kgreg.fit.arms import Arm, Job, arm_blueprint, arm_samples, plan
 from kgreg.fit.baseline import fit_baseline
+from kgreg.fit.bootstrap import bootstrap_comparison, bootstrap_interval, resample, score_resamples
 from kgreg.fit.labels import summarise_labels
 from kgreg.fit.metrics import MAIN_METRIC, compare, fold_interval, score
 from kgreg.fit.parallel import fit_jobs
 from kgreg.fit.settings import TrainSettings
 from kgreg.fit.threads import limit_threads
-from kgreg.fit.train import FittedModel
+from kgreg.fit.fitted import FittedModel
+from kgreg.fit.readings import Readings
 from kgreg.progress import Progress, no_progress
 
 BASELINE = "baseline"
+
+#: What the arm of the mean prediction of the graph's replicates is called, before their number.
+ENSEMBLE = "graph, ensemble of"
 
 
 @dataclass(frozen=True)
@@ -72,9 +78,9 @@ class CrossValidation:
             if job.arm.kind == kind:
                 yield job, self.models[job.name]
 
-    def inputs_of(self, job: Job, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the unscaled inputs ``[len(rows), n_inputs]`` of a job's network."""
-        return self.samples.columns(self.models[job.name].blueprint.inputs["feature"].tolist())[rows]
+    def inputs_of(self, job: Job, rows: NDArray[np.int64]) -> Readings:
+        """Return what a job's network reads of some samples, unscaled."""
+        return Readings.of(self.samples, self.models[job.name].blueprint).rows(rows)
 
     def target_of(self, job: Job, rows: NDArray[np.int64]) -> NDArray[Any]:
         """Return the targets a job was trained on (permuted for the arm "labels")."""
@@ -83,7 +89,7 @@ class CrossValidation:
 
     def summary(self) -> dict[str, Any]:
         """Return the metrics of every kind of arm with intervals, and the main comparisons (JSON values)."""
-        found = summarise(self.scores, self.splits, self.samples, self.seed)
+        found = summarise(self.scores, self.splits, self.samples, self.seed, self.predictions)
         if self.samples.task == "multilabel":
             found["labels"] = summarise_labels(self.predictions, self.splits, self.samples.labels)
         return found
@@ -152,14 +158,13 @@ def _predict_all(
     for job in jobs:
         own = arm_samples(samples, job.arm, seed)
         model = models[job.name]
-        predicted = model.predict(own.columns(model.blueprint.inputs["feature"].tolist())[job.split.test])
+        predicted = model.predict(own.columns(model.blueprint.inputs)[job.split.test])
         predictions.append(_prediction_table(job.arm.name, job.split, job.replicate, own, predicted))
         rows += _score_rows(job.arm.name, job.split, job.replicate, own, predicted)
     chosen = []
-    features = blueprint.inputs["feature"].tolist()
     for split in splits:
         progress(f"training the linear baseline, fold {split.fold + 1}", 1.0)
-        predicted, penalty = fit_baseline(samples, features, split, settings, seed)
+        predicted, penalty = fit_baseline(samples, blueprint.inputs, split, settings, seed)
         chosen.append({"fold": split.fold, **penalty})
         predictions.append(_prediction_table(BASELINE, split, 0, samples, predicted))
         rows += _score_rows(BASELINE, split, 0, samples, predicted)
@@ -194,44 +199,131 @@ def _score_rows(
     return [{**head, "metric": metric, "value": value} for metric, value in scores.items()]
 
 
-def summarise(scores: pd.DataFrame, splits: list[Split], samples: Samples, seed: int) -> dict[str, Any]:
+def summarise(
+    scores: pd.DataFrame, splits: list[Split], samples: Samples, seed: int, predictions: pd.DataFrame | None = None
+) -> dict[str, Any]:
     """Return metrics with intervals, comparisons on the main metric, and what they mean in a sentence.
 
-    A fold counts once: replicates and the draws of a null are averaged within it first.
+    A fold counts once: replicates and the draws of a null are averaged within it first. With ``predictions``, the mean
+    prediction of several replicates of the graph is a further arm, and the intervals of a single split are made by
+    resampling its test samples (whole groups); without them a single split has no intervals.
     """
     share = float(np.mean([len(split.test) / len(split.train) for split in splits]))
-    kind = scores["arm"].str.replace(r"-\d+$", "", regex=True)
+    if predictions is not None:
+        mean = _ensemble_rows(predictions, splits, samples)
+        scores = pd.concat([scores, pd.DataFrame(mean)], ignore_index=True) if mean else scores
+    kind = scores["arm"].map(_kind_of)
     by_fold = scores.assign(arm=kind).groupby(["arm", "metric", "fold"])["value"].mean()
-    order = [name for name in ("graph", BASELINE, "rewired", "labels") if name in set(kind)]
+    found = list(dict.fromkeys(kind))
+    ensembles = [name for name in found if name.startswith(ENSEMBLE)]
+    order = [name for name in ("graph", *ensembles, BASELINE, "rewired", "labels") if name in found]
     metrics = list(dict.fromkeys(scores["metric"]))
+    main = MAIN_METRIC[samples.task]
+    others = [name for name in order if name in (BASELINE, "rewired")]
+    unit, way = "fold", "corrected t over folds"
+    if len(splits) > 1 or predictions is None:
+        intervals = {(arm, m): fold_interval(by_fold[arm, m].to_numpy(), share) for arm in order for m in metrics}
+        comparisons = {
+            other: compare(by_fold["graph", main].to_numpy(), by_fold[other, main].to_numpy(), share)
+            for other in others
+        }
+    else:
+        drawn, units = _resampled(predictions, splits[0], samples, seed)
+        unit = "test sample" if samples.groups is None else "test group"
+        way = f"bootstrap over {unit}s"
+        intervals = {
+            (arm, m): bootstrap_interval(float(by_fold[arm, m].iloc[0]), drawn[arm][m], units)
+            for arm in order
+            for m in metrics
+        }
+        comparisons = {
+            other: bootstrap_comparison(
+                float(by_fold["graph", main].iloc[0] - by_fold[other, main].iloc[0]),
+                drawn["graph"][main] - drawn[other][main],
+                units,
+            )
+            for other in others
+        }
     arms = [
         {
             "arm": arm,
             "draws": int(scores.loc[kind == arm, "arm"].nunique()),
-            "metrics": {m: fold_interval(by_fold[arm, m].to_numpy(), share).to_dict() for m in metrics},
+            "metrics": {m: intervals[arm, m].to_dict() for m in metrics},
             "folds": {m: by_fold[arm, m].tolist() for m in metrics},
         }
         for arm in order
     ]
-    main = MAIN_METRIC[samples.task]
-    comparisons = {
-        other: compare(by_fold["graph", main].to_numpy(), by_fold[other, main].to_numpy(), share)
-        for other in order
-        if other in (BASELINE, "rewired")
-    }
     return {
         "task": samples.task,
         "metric": main,
         "seed": seed,
         "folds": len(splits),
+        "test_samples": sum(len(split.test) for split in splits),
+        "interval": way,
+        "unit": unit,
         "arms": arms,
         "comparisons": comparisons,
-        "verdict": verdict(comparisons, main),
+        "verdict": verdict(comparisons, main, unit),
     }
 
 
-def verdict(comparisons: dict[str, dict[str, Any]], metric: str) -> str:
-    """Say plainly whether the knowledge, and the network, helped to predict."""
+def _ensemble_rows(predictions: pd.DataFrame, splits: list[Split], samples: Samples) -> list[dict[str, Any]]:
+    """Return the scores of the mean prediction of the graph's replicates; of a single replicate there is none."""
+    graph = predictions[predictions["arm"] == "graph"]
+    replicates = graph["replicate"].nunique()
+    rows = []
+    for split in splits if replicates > 1 else []:
+        mean = _ensemble(graph[graph["fold"] == split.fold], samples)
+        rows += _score_rows(f"{ENSEMBLE} {replicates}", split, 0, samples, mean)
+    return rows
+
+
+def _ensemble(predictions: pd.DataFrame, samples: Samples) -> NDArray[np.float32]:
+    """Return the mean over replicates of one arm's predictions of one fold."""
+    each = [_predicted(part, samples) for _, part in predictions.groupby("replicate")]
+    mean: NDArray[np.float32] = np.mean(each, axis=0)
+    return mean
+
+
+def _predicted(predictions: pd.DataFrame, samples: Samples) -> NDArray[np.float32]:
+    """Return the predictions of one fit, ``[n_test, n_outputs]``, in the order of the test part."""
+    predicted: NDArray[np.float32] = predictions[samples.classes or ["predicted"]].to_numpy(dtype=np.float32)
+    return predicted
+
+
+def _resampled(
+    predictions: pd.DataFrame, split: Split, samples: Samples, seed: int
+) -> tuple[dict[str, dict[str, NDArray[np.float64]]], int]:
+    """Return kind of arm -> metric -> ``[resamples]``, the mean over draws and replicates, and what was drawn from.
+
+    All arms are scored on the same resamples, so that their differences are paired.
+    """
+    groups = None if samples.groups is None else samples.groups[split.test]
+    weights = resample(len(split.test), groups, seed)
+    scored: dict[str, list[dict[str, NDArray[np.float64]]]] = {}
+    for name, own in predictions.groupby("arm", sort=False):
+        kind, _, number = str(name).partition("-")
+        arm = Arm("labels" if kind == "labels" else "graph", int(number or 0))
+        target = arm_samples(samples, arm, seed).target[split.test]
+        for _, fit in own.groupby("replicate"):
+            scored.setdefault(kind, []).append(score_resamples(samples.task, target, _predicted(fit, samples), weights))
+        if kind == "graph" and own["replicate"].nunique() > 1:
+            mean = score_resamples(samples.task, target, _ensemble(own, samples), weights)
+            scored[f"{ENSEMBLE} {own['replicate'].nunique()}"] = [mean]
+    drawn = {
+        kind: {metric: np.mean([one[metric] for one in fits], axis=0) for metric in fits[0]}
+        for kind, fits in scored.items()
+    }
+    return drawn, len(split.test) if groups is None else len(np.unique(groups))
+
+
+def _kind_of(arm: str) -> str:
+    """Return ``rewired`` for ``rewired-2``."""
+    return re.sub(r"-\d+$", "", arm)
+
+
+def verdict(comparisons: dict[str, dict[str, Any]], metric: str, unit: str = "fold") -> str:
+    """Say plainly whether the knowledge, and the network, helped to predict; ``unit`` is what n counts."""
     names = {"rewired": "the same network on rewired graphs", BASELINE: "the linear baseline"}
     sentences = []
     for other, text in names.items():
@@ -240,7 +332,7 @@ def verdict(comparisons: dict[str, dict[str, Any]], metric: str) -> str:
         c = comparisons[other]
         figures = (
             f"difference {c['difference']:+.3f} in {metric.replace('_', ' ')}, 95 % interval {c['low']:+.3f} to "
-            f"{c['high']:+.3f}, n = {c['n']} folds"
+            f"{c['high']:+.3f}, n = {c['n']} {unit}s"
         )
         if c["low"] > 0:
             sentences.append(f"The network on the real graph predicts better than {text} ({figures}).")

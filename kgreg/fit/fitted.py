@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from kgreg.errors import FitError
 from kgreg.fit.readings import Preprocessing, Readings
 from kgreg.fit.settings import MACHINE, TrainSettings
 from kgreg.nn.readout import Link
-from kgreg.nn.visible import NetworkOutput, VisibleNetwork
+from kgreg.nn.visible import Inputs, NetworkOutput, VisibleNetwork
 
 #: How outputs become predictions.
 LINKS: dict[Task, Link] = {
@@ -72,6 +72,12 @@ class FittedModel:
         """Return, from one pass, the prediction (see :meth:`predict`) and the activations ``[n_neurons, n]``."""
         passed = self._passed(x)
         return self._predicted(passed), passed.hidden.numpy()
+
+    def inputs_of(self, readings: Readings) -> Inputs:
+        """Return samples as the network takes them, the inputs of the genes as a dense tensor ``[1, n, n_inputs]``."""
+        given = self.preprocessing.apply(readings).everything()
+        genes = given.genes if isinstance(given.genes, Tensor) else given.genes.dense()
+        return replace(given, genes=genes)
 
     def _passed(self, x: NDArray[np.float32] | Readings) -> NetworkOutput:
         readings = x if isinstance(x, Readings) else Readings(x)

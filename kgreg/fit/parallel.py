@@ -1,4 +1,4 @@
-"""Many fits on several cores."""
+"""Many fits: those of one graph side by side as one wider network, graphs on several cores."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from joblib import Parallel, delayed
 from kgreg.blueprint.model import Blueprint
 from kgreg.data.samples import Samples
 from kgreg.fit.arms import Arm, Job, arm_samples
+from kgreg.fit.feeding import count_steps
+from kgreg.fit.fitted import FittedModel, is_finished
 from kgreg.fit.settings import TrainSettings
-from kgreg.fit.train import FittedModel, fit_network, is_finished
+from kgreg.fit.train import EpochProgress, fit_networks
 from kgreg.progress import Progress, no_progress
 
 # After Ctrl-C the unfinished fits are cancelled; that is what was asked for.
@@ -41,67 +43,114 @@ def fit_jobs(
     folder
         Where models and checkpoints go; what is finished there is read.
     workers
-        Processes. The numbers are the same for any, because a fit uses ``settings.threads`` threads wherever it runs.
+        Processes. The numbers are the same for any, because a fit uses ``settings.threads`` threads wherever it runs,
+        and the same whichever fits are trained side by side.
     """
     models: dict[str, FittedModel] = {}
     waiting = []
     for job in jobs:
         if folder is not None and is_finished(folder / job.name):
-            models[job.name] = fit_network(graphs[job.arm], samples, job.split, settings, job.seed, folder / job.name)
+            models[job.name] = _fit([job], graphs[job.arm], samples, settings, seed, folder, 1)[0][1]
         else:
             waiting.append(job)
-    if workers > 1 and len(waiting) > 1:
-        trained = _in_parallel(waiting, graphs, samples, settings, seed, folder, min(workers, len(waiting)))
-        progress(f"training {len(waiting)} networks on {min(workers, len(waiting))} cores", len(models) / len(jobs))
+    steps = count_steps(max(len(job.split.fit) for job in jobs), settings.batch_size)
+    groups = group_jobs(waiting, settings.together, workers)
+    if workers > 1 and len(groups) > 1:
+        trained = _in_parallel(groups, graphs, samples, settings, seed, folder, steps, min(workers, len(groups)))
+        progress(f"training {len(waiting)} networks on {min(workers, len(groups))} cores", len(models) / len(jobs))
     else:
-        trained = _one_by_one(waiting, graphs, samples, settings, seed, folder, progress, len(models), len(jobs))
+        trained = _one_by_one(groups, graphs, samples, settings, seed, folder, steps, progress, len(models), len(jobs))
     for job, model in trained:
         models[job.name] = replace(model, blueprint=graphs[job.arm])
         progress(f"trained {job.arm.name}, fold {job.split.fold + 1}", len(models) / len(jobs))
     return {job.name: models[job.name] for job in jobs}
 
 
+def group_jobs(jobs: list[Job], together: int, workers: int) -> list[list[Job]]:
+    """Return the jobs in groups to train side by side: of one arm, at most ``together`` (0: no limit).
+
+    Where there are fewer arms than workers, arms are cut, so that nobody is idle.
+    """
+    arms: dict[Arm, list[Job]] = {}
+    for job in jobs:
+        arms.setdefault(job.arm, []).append(job)
+    pieces = -(-workers // len(arms)) if arms else 1
+    groups = []
+    for own in arms.values():
+        most = -(-len(own) // pieces)
+        if together:
+            most = min(most, together)
+        groups += [own[start : start + most] for start in range(0, len(own), most)]
+    return groups
+
+
 def _one_by_one(
-    jobs: list[Job],
+    groups: list[list[Job]],
     graphs: Mapping[Arm, Blueprint],
     samples: Samples,
     settings: TrainSettings,
     seed: int,
     folder: Path | None,
+    steps: int,
     progress: Progress,
     before: int,
     total: int,
 ) -> Iterator[tuple[Job, FittedModel]]:
-    for done, job in enumerate(jobs, start=before):
+    done = before
+    for group in groups:
 
-        def on_epoch(epoch: int, most: int, job: Job = job, done: int = done) -> None:
-            progress(f"training {job.arm.name}, fold {job.split.fold + 1}", (done + epoch / most) / total)
+        def on_epoch(epoch: int, most: int, group: list[Job] = group, done: int = done) -> None:
+            text = f"training {group[0].arm.name}, {len(group)} fits side by side"
+            progress(text, (done + len(group) * epoch / most) / total)
 
-        own = arm_samples(samples, job.arm, seed)
-        target = None if folder is None else folder / job.name
-        yield job, fit_network(graphs[job.arm], own, job.split, settings, job.seed, target, on_epoch)
+        yield from _fit(group, graphs[group[0].arm], samples, settings, seed, folder, steps, on_epoch)
+        done += len(group)
 
 
 def _in_parallel(
-    jobs: list[Job],
+    groups: list[list[Job]],
     graphs: Mapping[Arm, Blueprint],
     samples: Samples,
     settings: TrainSettings,
     seed: int,
     folder: Path | None,
+    steps: int,
     workers: int,
 ) -> Iterator[tuple[Job, FittedModel]]:
     tasks = (
-        delayed(_fit)(job, graphs[job.arm], samples, settings, seed, None if folder is None else folder / job.name)
-        for job in jobs
+        delayed(_fit_in_worker)(group, graphs[group[0].arm], samples, settings, seed, folder, steps)
+        for group in groups
     )
-    results: Iterator[tuple[Job, FittedModel]] = Parallel(n_jobs=workers, return_as="generator_unordered")(tasks)
-    return results
+    for trained in Parallel(n_jobs=workers, return_as="generator_unordered")(tasks):
+        yield from trained
+
+
+def _fit_in_worker(
+    group: list[Job],
+    blueprint: Blueprint,
+    samples: Samples,
+    settings: TrainSettings,
+    seed: int,
+    folder: Path | None,
+    steps: int,
+) -> list[tuple[Job, FittedModel]]:
+    # Ctrl-C reaches the whole process group; the parent answers it and stops its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return _fit(group, blueprint, samples, settings, seed, folder, steps)
 
 
 def _fit(
-    job: Job, blueprint: Blueprint, samples: Samples, settings: TrainSettings, seed: int, folder: Path | None
-) -> tuple[Job, FittedModel]:
-    # Ctrl-C reaches the whole process group; the parent answers it and stops its workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return job, fit_network(blueprint, arm_samples(samples, job.arm, seed), job.split, settings, job.seed, folder)
+    group: list[Job],
+    blueprint: Blueprint,
+    samples: Samples,
+    settings: TrainSettings,
+    seed: int,
+    folder: Path | None,
+    steps: int,
+    on_epoch: EpochProgress | None = None,
+) -> list[tuple[Job, FittedModel]]:
+    own = arm_samples(samples, group[0].arm, seed)
+    folders = None if folder is None else [folder / job.name for job in group]
+    splits, seeds = [job.split for job in group], [job.seed for job in group]
+    models = fit_networks(blueprint, own, splits, settings, seeds, folders, steps=steps, on_epoch=on_epoch)
+    return list(zip(group, models, strict=True))

@@ -119,7 +119,7 @@ class VisibleNetwork(nn.Module):
         first = len(layout.nodes) - n_heads - len(layout.terms)
         self.term_widths = program.width[first : first + len(layout.terms)]
         start = int(program.start[first])
-        self._terms = slice(start, start + int(self.term_widths.sum()))
+        self.term_rows = slice(start, start + int(self.term_widths.sum()))
         self.rules = EdgeRules(layout, program, blueprint.edges, architecture.gene_scaling, networks)
         self.branches = nn.ModuleDict()
         sizes = dict(block_sizes or {})
@@ -182,7 +182,7 @@ class VisibleNetwork(nn.Module):
 
     def _finish(self, given: Inputs, hidden: Tensor, seeds: NDArray[np.int64]) -> NetworkOutput:
         parts = [_expand(hidden[:, self._output_rows], given.rows.get("genes"))]  # type: ignore[index]
-        n_neurons = self._terms.stop
+        n_neurons = self.term_rows.stop
         heads = [_expand(hidden[:, n_neurons:], given.rows.get("genes"))]
         for name, branch in self.branches.items():
             counts = _counts(given, name, branch)  # type: ignore[arg-type]
@@ -195,7 +195,7 @@ class VisibleNetwork(nn.Module):
         if given.covariates is not None and self.architecture.covariates_at == "head":
             parts.append(given.covariates.transpose(1, 2))
         outputs, auxiliary = self.readout(parts, heads, given.counts, self.backend)
-        terms = hidden[:, self._terms]
+        terms = hidden[:, self.term_rows]
         if self.networks == 1:
             return NetworkOutput(outputs[0], None if auxiliary is None else auxiliary[0], terms[0])
         return NetworkOutput(outputs, auxiliary, terms)

@@ -17,8 +17,10 @@ from kgreg.report.numbers import (
     in_order,
     interval,
     is_known,
+    kind_of_arm,
     name_of_arm,
     name_of_metric,
+    plural,
 )
 from kgreg.report.style import ACCENT, AGAINST, ARM_COLOURS, QUIET, coloraxis, figure, short, text
 
@@ -33,12 +35,12 @@ def metric_plot(metrics: Mapping[str, Any], metric: str = "") -> Any:
     metric
         Which one; the main metric if empty.
     """
-    metric = metric or metrics["metric"]
+    metric, unit = metric or metrics["metric"], metrics["unit"]
     arms = [arm for arm in metrics["arms"] if metric in arm["metrics"]]
     traces = []
     for arm in arms:
         name = name_of_arm(arm["arm"])
-        colour = ARM_COLOURS.get(arm["arm"], QUIET)
+        colour = ARM_COLOURS.get(kind_of_arm(arm["arm"]), QUIET)
         known = [(fold, value) for fold, value in enumerate(arm["folds"][metric]) if is_known(value)]
         traces.append(
             go.Scatter(
@@ -53,7 +55,7 @@ def metric_plot(metrics: Mapping[str, Any], metric: str = "") -> Any:
         value = arm["metrics"][metric]
         if not is_known(value["mean"]):
             continue
-        words = f"{interval(value['mean'], value['low'], value['high'], 3)}, n = {value['n']} folds"
+        words = f"{interval(value['mean'], value['low'], value['high'], 3)}, n = {plural(value['n'], unit)}"
         traces.append(
             go.Scatter(
                 x=[value["mean"]],
@@ -80,7 +82,7 @@ def metric_plot(metrics: Mapping[str, Any], metric: str = "") -> Any:
 
 def comparison_plot(metrics: Mapping[str, Any]) -> Any:
     """Return the differences graph network - other arm on the main metric, with intervals; zero is no difference."""
-    order = in_order(metrics["comparisons"])
+    order, unit = in_order(metrics["comparisons"]), metrics["unit"]
     names = [f"Graph − {name_of_arm(other).lower()}" for other in order]
     values = [metrics["comparisons"][other] for other in order]
     colours = [ACCENT if c["low"] > 0 else AGAINST if c["high"] < 0 else QUIET for c in values]
@@ -92,7 +94,7 @@ def comparison_plot(metrics: Mapping[str, Any]) -> Any:
             marker={"size": 12, "symbol": "diamond", "color": colour},
             error_x=_whisker([c["difference"]], [c["low"]], [c["high"]], colour, 2.5),
             hovertemplate=f"{name}: {interval(c['difference'], c['low'], c['high'], 3, sign=True)}, "
-            f"n = {c['n']} folds<extra></extra>",
+            f"n = {plural(c['n'], unit)}<extra></extra>",
         )
         for name, c, colour in zip(names, values, colours, strict=True)
     ]

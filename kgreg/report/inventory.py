@@ -18,6 +18,7 @@ _OUTCOMES = {
     "alias": "previous symbol or synonym of one gene",
     "repeated": "second name of a gene that is matched already",
     "ambiguous": "synonym of several genes: not guessed",
+    "constant": "same value in every sample: left out",
     "unknown": "not known to the graph",
 }
 _STEPS = {
@@ -29,6 +30,7 @@ _STEPS = {
     "min_genes": "fewer genes than the least; genes and children passed to the parents",
     "max_genes": "more genes than the most; genes and children passed to the parents",
     "redundancy": "same genes as its only child; merged with it",
+    "features": "gene that the data do not measure, or that was not asked for",
     "genes": "gene of the data that no term of the network annotates",
     "constant": "gene with one value in all samples",
 }

@@ -98,7 +98,13 @@ def name_of_metric(metric: str) -> str:
 
 def name_of_arm(arm: str) -> str:
     """Return what a reader calls an arm."""
-    return _ARMS.get(arm, arm)
+    kind, comma, more = arm.partition(",")
+    return _ARMS.get(kind, kind) + comma + more
+
+
+def kind_of_arm(arm: str) -> str:
+    """Return which of the colours an arm has: an ensemble has that of its arm."""
+    return arm.partition(",")[0]
 
 
 def in_order(comparisons: Iterable[str]) -> list[str]:

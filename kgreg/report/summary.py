@@ -14,6 +14,7 @@ from kgreg.report.numbers import (
     in_order,
     interval,
     is_known,
+    kind_of_arm,
     name_of_arm,
     name_of_metric,
     plural,
@@ -81,13 +82,13 @@ def tiles(contents: ReportContents) -> list[dict[str, str]]:
         draws = f" × {arm['draws']} draws" if arm["draws"] > 1 else ""
         shown.append(
             {
-                "arm": arm["arm"],
+                "arm": kind_of_arm(arm["arm"]),
                 "name": name_of_arm(arm["arm"]),
                 "value": fixed(value["mean"], 2),
                 "range": f"95 % interval {fixed(value['low'], 2)} to {fixed(value['high'], 2)}"
                 if is_known(value["low"])
-                else "no interval: fewer than two folds",
-                "note": f"{name_of_metric(main)}, n = {plural(value['n'], 'fold')}{draws}, seed {seed}",
+                else f"no interval: fewer than two {metrics['unit']}s",
+                "note": f"{name_of_metric(main)}, n = {plural(value['n'], metrics['unit'])}{draws}, seed {seed}",
             }
         )
     terms = contents.ranking[(contents.ranking["kind"] == "term") & (contents.ranking["output"] == "all")]
@@ -112,22 +113,24 @@ def metric_table(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Return all arms by all metrics."""
     names = list(dict.fromkeys(name for arm in metrics["arms"] for name in arm["metrics"]))
     rows = []
+    most = max(value["n"] for arm in metrics["arms"] for value in arm["metrics"].values())
     for arm in metrics["arms"]:
         cells = []
         for name in names:
             value = arm["metrics"].get(name, {})
             n = value.get("n", 0)
-            fewer = f"n = {n}" if n != metrics["folds"] else ""
+            fewer = f"n = {n}" if n != most else ""
             cells.append({"text": interval(value.get("mean"), value.get("low"), value.get("high"), 3), "fewer": fewer})
         draws = plural(arm["draws"], "draw") if arm["draws"] > 1 else ""
-        rows.append({"arm": arm["arm"], "name": name_of_arm(arm["arm"]), "draws": draws, "cells": cells})
+        name = name_of_arm(arm["arm"])
+        rows.append({"arm": kind_of_arm(arm["arm"]), "name": name, "draws": draws, "cells": cells})
     return {
         "metrics": [
             {"name": name_of_metric(name), "lower": name in LOWER_IS_BETTER, "main": name == metrics["metric"]}
             for name in names
         ],
         "rows": rows,
-        "folds": metrics["folds"],
+        "n": plural(most, metrics["unit"]),
         "seed": metrics["seed"],
     }
 
@@ -189,6 +192,7 @@ def chance(metrics: Mapping[str, Any]) -> str:
             return (
                 f"Chance level: the same network trained on permuted labels ({plural(arm['draws'], 'draw')}) reaches "
                 f"{interval(value['mean'], value['low'], value['high'], 3)} in {name_of_metric(main)} "
-                f"(n = {plural(value['n'], 'fold')}, seed {metrics['seed']}); it is the dashed line in the plots."
+                f"(n = {plural(value['n'], metrics['unit'])}, seed {metrics['seed']}); it is the dashed line in the "
+                "plots."
             )
     return "The chance level is not known: no network was trained on permuted labels."

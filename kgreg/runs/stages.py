@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kgreg.blueprint import Blueprint, Guide, compile_guide, go_guide, reactome_guide
-from kgreg.data import Matching, Samples, Split, match_genes, read_samples, split_folds, usable_features
+from kgreg.blueprint import Blueprint, Guide, compile_guide, go_guide, load_blueprint, reactome_guide
+from kgreg.blueprint.compiler import recompile
+from kgreg.data import (
+    Matching,
+    Samples,
+    Split,
+    input_table,
+    match_blueprint,
+    match_genes,
+    read_samples,
+    split_fixed,
+    split_folds,
+    usable_features,
+)
 from kgreg.data.bundled import bundled_file
 from kgreg.decode import Explanation
 from kgreg.experiment import Experiment
@@ -41,22 +53,23 @@ def guide_of(experiment: Experiment) -> Guide:
     return go_guide(knowledge.namespace, knowledge.relations, knowledge.evidence_excluded)
 
 
+#: Keys of ``[training]`` that are settings of a fit under the same name.
+_OF_TRAINING = (
+    "learning_rate", "weight_decay", "optimiser", "betas", "epsilon", "decay", "decay_every", "batch_size",
+    "max_epochs", "patience", "class_weight", "loss", "accelerator", "threads", "together",
+)  # fmt: skip
+
+
 def settings_of(experiment: Experiment) -> TrainSettings:
     """Return the settings of one fit."""
     training, network = experiment.training, experiment.network
     return TrainSettings(
-        learning_rate=training.learning_rate,
-        weight_decay=training.weight_decay,
-        batch_size=training.batch_size,
-        max_epochs=training.max_epochs,
-        patience=training.patience,
+        architecture=network.architecture(),
         auxiliary=network.auxiliary,
-        order=network.order,
-        dropout=network.dropout,
-        class_weight=training.class_weight,
-        loss=training.loss,
-        accelerator=training.accelerator,
-        threads=training.threads,
+        auxiliary_sum=network.auxiliary_sum,
+        layer_weights=None if network.layer_weights is None else tuple(network.layer_weights),
+        scale=experiment.data.scale,
+        **{key: getattr(training, key) for key in _OF_TRAINING},
     )
 
 
@@ -69,15 +82,18 @@ def read_data(experiment: Experiment, data: AnnData | None = None) -> Samples:
         section.label,
         time=section.time,
         event=section.event,
-        layer=section.layer,
+        layer=section.layers or section.layer,
         group=section.group,
         task=section.task,
+        split=section.split,
     )
 
 
 def split_data(experiment: Experiment, samples: Samples) -> list[Split]:
-    """Return the folds of ``[training]``."""
+    """Return the folds of ``[training]``, or the one split that the data fix."""
     training = experiment.training
+    if samples.parts is not None or training.folds is None:
+        return split_fixed(samples, training.stop_fraction, training.seed)
     return split_folds(samples, training.folds, training.stop_fraction, training.seed)
 
 
@@ -86,13 +102,16 @@ def compile_experiment(
 ) -> Compiled:
     """Read the data, match its genes to the store, and compile the network.
 
-    The default store is made from the bundled snapshot if there is none yet; a store that was named must exist.
+    The default store is made from the bundled snapshot if there is none yet; a store that was named must exist. With
+    ``guide = "blueprint"`` no store is opened.
     """
     progress("reading the data", 0.0)
     samples = read_data(experiment, data)
     loss_function(samples.task, experiment.training.loss)  # refuses a loss that is for another task
     splits = split_data(experiment, samples)
     knowledge = experiment.knowledge
+    if knowledge.blueprint is not None:
+        return _take_blueprint(experiment, samples, splits, load_blueprint(Path(knowledge.blueprint)), progress)
     location: Any = knowledge.store
     if location is None:
         location = default_location()
@@ -100,26 +119,47 @@ def compile_experiment(
             load(location, progress=lambda text, share: progress(text, 0.8 * share))
     with open_store(location) as store:
         progress("matching gene symbols", 0.85)
-        matching = match_genes(samples.features, store)
-        matched = list(matching.matched["feature"])
-        usable = usable_features(samples, matched, experiment.data.constant_genes)
-        matching = matching.without_constant(set(matched) - set(usable))
+        matching = match_genes(samples.genes, store)
+        matching = _without_constant(experiment, samples, matching)
         progress("compiling the network", 0.9)
         blueprint = compile_guide(
             store,
             guide_of(experiment),
-            matching.matched,
-            min_genes=knowledge.min_genes,
-            max_genes=knowledge.max_genes,
-            redundancy=knowledge.redundancy,
-            max_depth=knowledge.max_depth,
-            root=knowledge.root,
+            input_table(samples, matching.matched),
+            **_limits(experiment),
             cycles=knowledge.cycles,
             width=experiment.network.width,
             width_fraction=experiment.network.width_fraction,
         )
     progress("compiling the network", 1.0)
     return Compiled(samples, matching, blueprint, splits)
+
+
+def _take_blueprint(
+    experiment: Experiment, samples: Samples, splits: list[Split], blueprint: Blueprint, progress: Progress
+) -> Compiled:
+    """Fit a blueprint that was compiled before to the data; it is cut only where ``[knowledge]`` says so."""
+    progress("matching genes", 0.5)
+    matching = _without_constant(experiment, samples, match_blueprint(samples.genes, blueprint))
+    progress("compiling the network", 0.9)
+    provenance = {**blueprint.provenance, "blueprint": {"content_hash": blueprint.content_hash()}}
+    taken = replace(blueprint, provenance=provenance)
+    taken = recompile(taken, inputs=input_table(samples, matching.matched), **_limits(experiment))
+    progress("compiling the network", 1.0)
+    network = experiment.network
+    return Compiled(samples, matching, taken.with_width(network.width, network.width_fraction), splits)
+
+
+def _without_constant(experiment: Experiment, samples: Samples, matching: Matching) -> Matching:
+    matched = list(matching.matched["feature"])
+    usable = usable_features(samples, matched, experiment.data.constant_genes)
+    return matching.without_constant(set(matched) - set(usable))
+
+
+def _limits(experiment: Experiment) -> dict[str, Any]:
+    """Return how ``[knowledge]`` cuts the hierarchy to size."""
+    keys = ("min_genes", "max_genes", "redundancy", "max_depth", "root")
+    return {key: getattr(experiment.knowledge, key) for key in keys}
 
 
 def knockouts_of(experiment: Experiment, explanation: Explanation) -> dict[str, list[str]]:

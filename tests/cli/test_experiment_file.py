@@ -61,7 +61,7 @@ def test_a_wrong_value_is_named_with_the_allowed_ones(tmp_path: Path) -> None:
     said = problem(tmp_path, GOOD.replace('guide = "go"', 'guide = "kegg"'))
     assert "line 8" in said
     assert 'knowledge.guide is "kegg"' in said
-    assert "'go', 'reactome' or 'cypher'" in said
+    assert "'go', 'reactome', 'cypher' or 'blueprint'" in said
 
 
 @pytest.mark.parametrize(
@@ -97,6 +97,25 @@ def test_missing_parts_are_named(tmp_path: Path) -> None:
 def test_keys_of_go_mean_nothing_to_reactome(tmp_path: Path) -> None:
     said = problem(tmp_path, GOOD.replace('"go"', '"reactome"\nnamespace = "molecular_function"'))
     assert "'namespace' selects a part of GO" in said
+
+
+def test_layers_are_named_in_one_way_and_once_each(tmp_path: Path) -> None:
+    several = GOOD.replace('label = "kind"', 'label = "kind"\nlayers = ["mutation", "deletion"]')
+    assert read_experiment(write(tmp_path, several)).data.layers == ["mutation", "deletion"]
+    assert "give 'layer' or 'layers', not both" in problem(tmp_path, several.replace("layers", 'layer = "raw"\nlayers'))
+    assert "names a layer twice" in problem(tmp_path, several.replace("deletion", "mutation"))
+
+
+def test_folds_are_five_unless_the_data_fix_the_split(tmp_path: Path) -> None:
+    fixed = GOOD.replace('label = "kind"', 'label = "kind"\nsplit = "split"')
+    assert read_experiment(write(tmp_path, GOOD)).training.folds == 5
+    assert read_experiment(write(tmp_path, fixed)).training.folds is None
+    said = problem(tmp_path, fixed + "[training]\nseed = 1\nfolds = 5\n")
+    assert f"{tmp_path / 'experiment.toml'}, line 13: training.folds: the column of [data] split fixes" in said
+    experiment = read_experiment(write(tmp_path, fixed))
+    with pytest.raises(ExperimentError, match=r"training\.folds"):
+        experiment.replace("training", folds=3)
+    assert make_experiment(experiment.to_dict()) == experiment
 
 
 def test_what_is_no_toml_names_the_line(tmp_path: Path) -> None:

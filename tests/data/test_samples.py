@@ -50,7 +50,7 @@ def test_what_is_read_is_what_lies_there(adata: ad.AnnData) -> None:
     assert (samples.task, samples.label, samples.layer, len(samples)) == ("classification", "disease", "X", 6)
     assert samples.summary() == {
         **{"origin": "an AnnData object", "sha256": "", "layer": "X", "label": "disease", "task": "classification"},
-        **{"samples": 6, "features": 4, "classes": {"case": 3, "control": 3}, "groups": 3},
+        **{"samples": 6, "features": 4, "classes": {"case": 3, "control": 3}, "groups": 3, "modalities": []},
     }
 
 
@@ -200,6 +200,25 @@ def test_regression_keeps_the_values(adata: ad.AnnData) -> None:
     samples = read_samples(adata, "age")
     assert samples.task == "regression"
     assert samples.target.tolist() == adata.obs["age"].tolist()
+
+
+def test_a_column_may_fix_the_split(adata: ad.AnnData) -> None:
+    adata.obs["split"] = pd.Categorical(["train", "test"] * 3)
+    assert read_samples(adata, "age", split="split").parts.tolist() == ["train", "test"] * 3
+    assert read_samples(adata, "age").parts is None
+
+
+def test_a_split_of_anything_but_train_and_test_is_refused(adata: ad.AnnData) -> None:
+    adata.obs["split"] = ["train", "test", "val", "train", "val", "Test"]
+    with pytest.raises(DataError, match=r"'split' .* holds 'val' \(2\), 'Test' \(1\)") as caught:
+        read_samples(adata, "age", split="split")
+    assert "validate" in caught.value.hint
+    adata.obs["split"] = "train"
+    with pytest.raises(DataError, match="says train of all samples"):
+        read_samples(adata, "age", split="split")
+    adata.obs["split"] = ["train", None] * 3
+    with pytest.raises(DataError, match="missing in 3 of 6"):
+        read_samples(adata, "age", split="split")
 
 
 # ---- genes that do not vary ------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from kgreg.data import Samples, Scaler, Split, split_folds, splits_table
+from kgreg.data import Samples, Scaler, Split, split_fixed, split_folds, splits_table
 from kgreg.errors import DataError
 
 some = settings(max_examples=80, deadline=None)
@@ -222,6 +222,58 @@ def test_the_table_lists_every_sample_once_a_fold() -> None:
     assert set(table["part"]) == {"fit", "stop", "test"}
 
 
+# ---- a split that the data fix ---------------------------------------------------------------------------------------
+
+
+def fixed(target: list[int] | list[float], test: set[int], groups: list[int] | None = None) -> Samples:
+    parts = np.array(["test" if i in test else "train" for i in range(len(target))])
+    return replace(make(target, groups), parts=parts)
+
+
+@some
+@given(st.integers(3, 60), st.integers(2, 20), st.floats(0.05, 0.5), st.integers(0, 3), st.booleans())
+def test_the_test_part_is_the_one_given(n: int, n_test: int, fraction: float, seed: int, classes: bool) -> None:
+    values = [i % 2 for i in range(2 * n + n_test)] if classes else [i / 7 for i in range(2 * n + n_test)]
+    samples = fixed(values, set(range(n_test)))
+    (split,) = split_fixed(samples, fraction, seed)
+    assert split.test.tolist() == list(range(n_test))
+    assert split.train.tolist() == list(range(n_test, len(samples)))
+    assert len(split.fit) > 0
+    assert len(split.stop) > 0
+    if classes:
+        assert set(samples.target[split.fit]) == {0, 1}
+    (again,) = split_fixed(samples, fraction, seed)
+    assert again.stop.tolist() == split.stop.tolist()
+
+
+def test_the_stopping_part_of_a_fixed_split_is_whole_groups() -> None:
+    samples = fixed([i / 7 for i in range(60)], set(range(20)), [i // 4 for i in range(60)])
+    (split,) = split_fixed(samples, 0.2)
+    assert not set(samples.groups[split.stop]) & set(samples.groups[split.fit])
+    assert len(split.stop) == 8
+
+
+def test_a_group_in_both_parts_is_named() -> None:
+    samples = fixed([i / 7 for i in range(20)], {0, 1, 2, 3, 4}, [i // 3 for i in range(20)])
+    with pytest.raises(DataError, match=r"1 groups have samples in both parts: donor 1\."):
+        split_fixed(samples)
+
+
+def test_parts_that_are_too_small_are_refused() -> None:
+    with pytest.raises(DataError, match="2 training and 18 test samples are too few"):
+        split_fixed(fixed([i / 7 for i in range(20)], set(range(18))))
+    with pytest.raises(DataError, match="19 training and 1 test samples are too few"):
+        split_fixed(fixed([i / 7 for i in range(20)], {3}))
+    with pytest.raises(DataError, match=r"fewer than 2 training samples: class 1 \(1\), class 2 \(0\)"):
+        split_fixed(fixed([0] * 10 + [1, 1, 1, 2, 2], {10, 11, 13, 14}))
+    with pytest.raises(DataError, match="is one group"):
+        split_fixed(fixed([i / 7 for i in range(10)], {0, 1, 2}, [0] * 3 + [1] * 7))
+    with pytest.raises(DataError, match="without a column that fixes the split"):
+        split_fixed(make([0.5] * 10))
+    with pytest.raises(DataError, match="stopping part cannot be"):
+        split_fixed(fixed([i / 7 for i in range(10)], {0, 1}), 1.5)
+
+
 # ---- scaling ---------------------------------------------------------------------------------------------------------
 
 
@@ -236,8 +288,21 @@ def test_scaled_training_rows_have_mean_zero_and_sd_one() -> None:
 @some
 @given(st.floats(-1e6, 1e6, width=32), st.integers(2, 300), st.floats(-1e6, 1e6, width=32))
 def test_a_feature_that_did_not_vary_in_training_is_only_centred(value: float, n: int, other: float) -> None:
-    scaler = Scaler.fit(np.full((n, 2), value, dtype=np.float32))
+    scaler = Scaler.fit(np.full((n, 2), value, dtype=np.float32), "standard")
     assert scaler.sd.tolist() == [1.0, 1.0]
     new = scaler.transform(np.array([[value, other]], dtype=np.float32))
     assert new[0, 0] == pytest.approx(0, abs=max(1e-6, abs(value) * 1e-6))
     assert np.isfinite(new).all()
+
+
+def test_alterations_stay_zeros_and_ones_and_the_rest_is_standardised() -> None:
+    rng = np.random.default_rng(0)
+    x = np.stack(
+        [rng.normal(3, 2, 40), rng.random(40) < 0.2, np.zeros(40), np.ones(40), rng.integers(0, 3, 40)], axis=1
+    )
+    x = x.astype(np.float32)
+    scaled = Scaler.fit(x).transform(x)
+    np.testing.assert_array_equal(scaled[:, 1:4], x[:, 1:4])
+    np.testing.assert_allclose(scaled[:, [0, 4]].std(axis=0), 1, atol=1e-5)
+    np.testing.assert_array_equal(Scaler.fit(x, "none").transform(x), x)
+    np.testing.assert_allclose(Scaler.fit(x, "standard").transform(x)[:, :2].mean(axis=0), 0, atol=1e-5)

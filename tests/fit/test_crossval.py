@@ -78,7 +78,7 @@ def test_the_signal_is_found_and_permuted_labels_are_near_chance(result: CrossVa
     assert mean["baseline"] > 0.8
     assert abs(mean["labels"] - 0.5) < 0.12
     assert {arm["arm"]: arm["draws"] for arm in summary["arms"]} == {
-        **{"graph": 1, "baseline": 1, "rewired": 1, "labels": 2}
+        **{"graph": 1, "graph, ensemble of 2": 1, "baseline": 1, "rewired": 1, "labels": 2}
     }
     assert "network on the real graph" in summary["verdict"]
 

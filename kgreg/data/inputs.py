@@ -1,0 +1,65 @@
+"""What the samples offer a network: the features that vary, and the inputs of each."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from kgreg.data.samples import Samples
+from kgreg.errors import DataError, some
+
+ConstantGenes = Literal["error", "drop"]
+
+
+def usable_features(samples: Samples, features: list[str], constant: ConstantGenes = "error") -> list[str]:
+    """Return the features that vary over the samples, in at least one of their modalities.
+
+    Raises
+    ------
+    DataError
+        If some do not vary (an all-zero column, say) and ``constant="error"``; the message names them.
+    """
+    varied = _varying(samples.x)
+    varying = {feature for feature, varies in zip(samples.features, varied, strict=True) if varies}
+    flat = [feature for feature in features if feature not in varying]
+    if flat and constant == "error":
+        raise DataError(
+            f"{len(flat)} genes have the same value in all {len(samples)} samples of {samples.origin} "
+            f"(layer {samples.layer}): {some(flat, 10)}.",
+            'Remove them, or set constant_genes = "drop" to leave them out (they are then listed in the report).',
+        )
+    return [feature for feature in features if feature in varying]
+
+
+def input_table(samples: Samples, matched: pd.DataFrame) -> pd.DataFrame:
+    """Return the inputs of a network over matched genes: ``matched`` with one row a modality.
+
+    Parameters
+    ----------
+    matched
+        ``feature, gene, label``, one row a gene.
+
+    Returns
+    -------
+    DataFrame
+        ``matched`` itself for data of one layer. Otherwise ``feature, gene, label, modality``: the modalities of a
+        gene stand together, in the order of the layers.
+    """
+    modalities = [name for name in dict.fromkeys(samples.modalities) if name]
+    if not modalities:
+        return matched
+    return matched.merge(pd.DataFrame({"modality": modalities}), how="cross")
+
+
+def _varying(x: NDArray[np.float32] | sparse.csr_matrix) -> NDArray[np.bool_]:
+    """Return which columns hold more than one value."""
+    if isinstance(x, np.ndarray):
+        dense: NDArray[np.bool_] = np.ptp(x, axis=0) != 0
+        return dense
+    least, most = x.min(axis=0).toarray(), x.max(axis=0).toarray()
+    varies: NDArray[np.bool_] = (least != most)[0]
+    return varies

@@ -1,0 +1,91 @@
+"""The matrices of an AnnData object: one layer, or several side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from kgreg.errors import DataError, some
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+def read_layers(
+    adata: AnnData, layer: str | Sequence[str], origin: str
+) -> tuple[NDArray[np.float32] | sparse.csr_matrix, list[str], list[str]]:
+    """Return the matrix ``[n_samples, n_columns]``, the feature and the modality ("" for one layer) of every column.
+
+    Raises
+    ------
+    DataError
+        If a layer is missing, is named twice, or holds anything but finite numbers; if gene names repeat.
+    """
+    layers = [layer] if isinstance(layer, str) else list(layer)
+    if not layers or len(set(layers)) < len(layers):
+        raise DataError(f"The layers are {', '.join(layers) or 'none'}.", "Name one layer or more, each once.")
+    parts = []
+    for name in layers:
+        matrix, features = _matrix(adata, name, origin)
+        _refuse_duplicates(features, origin)
+        _refuse_not_finite(matrix, features, origin, name)
+        parts.append((matrix, features))
+    if isinstance(layer, str):
+        return *parts[0], [""] * len(parts[0][1])
+    features = [feature for _, names in parts for feature in names]
+    modalities = [name for name, (_, names) in zip(layers, parts, strict=True) for _ in names]
+    matrices = [matrix for matrix, _ in parts]
+    if all(sparse.issparse(matrix) for matrix in matrices):
+        return sparse.csr_matrix(sparse.hstack(matrices, format="csr")), features, modalities
+    dense = [matrix if isinstance(matrix, np.ndarray) else matrix.toarray() for matrix in matrices]
+    return np.hstack(dense), features, modalities
+
+
+def _matrix(adata: AnnData, layer: str, origin: str) -> tuple[NDArray[np.float32] | sparse.csr_matrix, list[str]]:
+    available = [
+        *(["X"] if adata.X is not None else []),
+        *(["raw"] if adata.raw is not None else []),
+        *adata.layers,
+    ]
+    if layer not in available:
+        raise DataError(f"{origin} has no layer '{layer}'.", f"Choose one of: {', '.join(available) or 'none there'}.")
+    holder = adata.raw if layer == "raw" else adata
+    matrix = holder.X if layer in ("X", "raw") else adata.layers[layer]
+    matrix = sparse.csr_matrix(matrix) if sparse.issparse(matrix) else np.asarray(matrix)
+    if not np.issubdtype(matrix.dtype, np.number) and matrix.dtype != bool:
+        raise DataError(f"The layer '{layer}' of {origin} holds {matrix.dtype}, not numbers.", "Choose another layer.")
+    return matrix.astype(np.float32), [str(name) for name in holder.var_names]
+
+
+def _refuse_duplicates(features: list[str], origin: str) -> None:
+    index = pd.Index(features)
+    if not index.is_unique:
+        twice = index[index.duplicated()].unique().tolist()
+        raise DataError(
+            f"{origin} names {len(twice)} genes more than once: {some(twice, 10)}.",
+            "Sum or drop the repeated columns; `adata.var_names_make_unique()` only hides them from the graph.",
+        )
+
+
+def _refuse_not_finite(
+    matrix: NDArray[np.float32] | sparse.csr_matrix, features: list[str], origin: str, layer: str
+) -> None:
+    if isinstance(matrix, np.ndarray):
+        bad = ~np.isfinite(matrix)
+        columns = np.nonzero(bad)[1]
+    else:
+        bad = ~np.isfinite(matrix.data)
+        columns = matrix.indices[bad]
+    if not len(columns):
+        return
+    names = [features[i] for i in np.unique(columns)]
+    raise DataError(
+        f"{int(bad.sum())} values of {origin} (layer {layer}) are NaN or infinite, in {len(names)} genes: "
+        f"{some(names, 10)}.",
+        "Impute them on the training part only, or remove the genes or samples.",
+    )
