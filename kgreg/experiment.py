@@ -27,7 +27,8 @@ class DataSection(_Section):
 
     ``file`` is an ``.h5ad`` path, relative to the experiment file, or ``scanpy:pbmc68k_reduced``. ``layers`` names
     several layers, of which every gene has one input each. ``split`` names a column of ``obs`` that fixes which samples
-    train and which test.
+    train and which test. ``covariates`` are columns of ``obs``, and ``blocks`` matrices of ``obsm``, that are inputs
+    beside the genes.
     """
 
     file: str
@@ -37,6 +38,8 @@ class DataSection(_Section):
     scale: Literal["auto", "standard", "none"] = "auto"
     group: str | None = None
     split: str | None = None
+    covariates: list[str] = []
+    blocks: list[str] = []
     task: Literal["classification", "regression"] | None = None
     constant_genes: Literal["error", "drop"] = "error"
 
@@ -47,6 +50,15 @@ class DataSection(_Section):
                 raise ValueError("give 'layer' or 'layers', not both")
             if len(set(self.layers)) < len(self.layers):
                 raise ValueError("'layers' names a layer twice")
+        return self
+
+    @model_validator(mode="after")
+    def _inputs_once(self) -> DataSection:
+        for key, names in (("covariates", self.covariates), ("blocks", self.blocks)):
+            if len(set(names)) < len(names):
+                raise ValueError(f"'{key}' has a name twice")
+        if self.label in self.covariates:
+            raise ValueError(f"the label '{self.label}' is no covariate")
         return self
 
 
@@ -108,13 +120,17 @@ class KnowledgeSection(_Section):
 
 
 class NetworkSection(_Section):
-    """``[network]``: neurons a term, and what happens in them."""
+    """``[network]``: neurons a term, and what happens in them.
+
+    ``covariates_at`` says where the covariates enter: beside the outputs' neurons, or beside the genes of every term.
+    """
 
     width: Annotated[int, Field(ge=1)] = 4
     width_fraction: Annotated[float, Field(ge=0)] = 0.0
     order: Literal["norm-tanh", "tanh-norm"] = "norm-tanh"
     auxiliary: Annotated[float, Field(ge=0)] = 0.3
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    covariates_at: Literal["head", "genes"] = "head"
 
 
 class TrainingSection(_Section):

@@ -14,7 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from kgreg.data.layers import read_layers
+from kgreg.data.covariates import read_covariates
+from kgreg.data.layers import read_block, read_layers
 from kgreg.errors import DataError, some
 
 if TYPE_CHECKING:
@@ -52,6 +53,10 @@ class Samples:
         in with "" when it is not given.
     parts
         ``[n_samples]`` "train" or "test", where the data fix the split, or None.
+    covariates
+        ``[n_samples, k]`` categories and numbers beside the genes (data set, tissue, age), or None.
+    blocks
+        Name -> ``[n_samples, m]`` float32: further inputs as they lie in ``obsm``, such as fingerprints of drugs.
     """
 
     x: NDArray[np.float32] | sparse.csr_matrix
@@ -67,6 +72,8 @@ class Samples:
     sha256: str = ""
     modalities: list[str] = field(default_factory=list)
     parts: NDArray[Any] | None = None
+    covariates: pd.DataFrame | None = None
+    blocks: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.modalities:
@@ -148,6 +155,8 @@ class Samples:
             "samples": len(self),
             "features": len(self.genes),
             "modalities": [name for name in dict.fromkeys(self.modalities) if name],
+            "covariates": [] if self.covariates is None else list(self.covariates),
+            "blocks": {name: block.shape[1] for name, block in self.blocks.items()},
             "classes": dict(zip(self.classes, counts, strict=True)),
             "groups": None if self.groups is None else len(np.unique(self.groups)),
         }
@@ -161,6 +170,8 @@ def read_samples(
     group: str | None = None,
     task: Task | None = None,
     split: str | None = None,
+    covariates: Sequence[str] = (),
+    blocks: Sequence[str] = (),
 ) -> Samples:
     """Read samples from an h5ad file or an AnnData object.
 
@@ -180,12 +191,17 @@ def read_samples(
         Default: regression if the column holds numbers with a fraction or more than 20 different ones.
     split
         Column of ``obs`` that says of every sample whether it is to "train" or to "test".
+    covariates
+        Columns of ``obs`` that are inputs beside the genes.
+    blocks
+        Matrices of ``obsm`` that are.
 
     Raises
     ------
     DataError
         If the file, a column or a layer is missing, labels are missing, gene names repeat, there is one class only, or
-        the matrix holds NaN or infinite values, or ``split`` holds anything but "train" and "test", both.
+        the matrix holds NaN or infinite values, or ``split`` holds anything but "train" and "test", both; if a
+        covariate is the label.
     """
     adata, origin, sha256 = _open(data)
     matrix, features, modalities = read_layers(adata, layer, origin)
@@ -208,6 +224,8 @@ def read_samples(
         sha256=sha256,
         modalities=modalities,
         parts=None if split is None else _parts(obs, split, origin),
+        covariates=read_covariates(obs, covariates, values, origin) if covariates else None,
+        blocks={name: read_block(adata, name, origin) for name in blocks},
     )
 
 

@@ -22,7 +22,12 @@ ALPHA_GRID = (1.0, 10.0, 100.0, 1000.0)
 
 
 def fit_baseline(
-    samples: Samples, features: Sequence[str] | pd.DataFrame, split: Split, settings: TrainSettings, seed: int
+    samples: Samples,
+    features: Sequence[str] | pd.DataFrame,
+    split: Split,
+    settings: TrainSettings,
+    seed: int,
+    extra: NDArray[np.float32] | None = None,
 ) -> tuple[NDArray[np.float32], dict[str, Any]]:
     """Fit a linear model to the same features, rows and scaling as the network; return its test prediction.
 
@@ -33,6 +38,8 @@ def fit_baseline(
     ----------
     features
         See :meth:`kgreg.data.Samples.columns`.
+    extra
+        ``[n_samples, m]`` further inputs, scaled already, such as :func:`kgreg.data.dense_inputs` returns.
 
     Returns
     -------
@@ -41,6 +48,8 @@ def fit_baseline(
     """
     x = samples.columns(features)
     scaled = Scaler.fit(x[split.train], settings.scale).transform(x)
+    if extra is not None:
+        scaled = np.concatenate([scaled, extra], axis=1)
     metric = MAIN_METRIC[samples.task]
     grid = C_GRID if samples.task == "classification" else ALPHA_GRID
 

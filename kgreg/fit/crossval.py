@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kgreg.blueprint.model import Blueprint
+from kgreg.data.inputs import dense_inputs
 from kgreg.data.samples import Samples
 from kgreg.data.splits import Split
 from kgreg.fit.arms import Arm, Job, arm_blueprint, arm_samples, plan
@@ -156,7 +157,8 @@ def _predict_all(
     chosen = []
     for split in splits:
         progress(f"training the linear baseline, fold {split.fold + 1}", 1.0)
-        predicted, penalty = fit_baseline(samples, blueprint.inputs, split, settings, seed)
+        extra = dense_inputs(samples, split.train, settings.scale)
+        predicted, penalty = fit_baseline(samples, blueprint.inputs, split, settings, seed, extra)
         chosen.append({"fold": split.fold, **penalty})
         predictions.append(_prediction_table(BASELINE, split, 0, samples, predicted))
         rows += _score_rows(BASELINE, split, 0, samples, predicted)
