@@ -33,7 +33,8 @@ class DataSection(_Section):
 
     ``file`` is an ``.h5ad`` path, relative to the experiment file, or ``scanpy:pbmc68k_reduced``. What is learned is
     one ``label``, a list of them, or ``time`` and ``event``. ``layers`` names several layers, of which every gene has
-    one input each. ``split`` names a column of ``obs`` that fixes which samples train and which test.
+    one input each. ``split`` names a column of ``obs`` that fixes which samples train and which test. ``covariates`` are
+    columns of ``obs``, and ``blocks`` matrices of ``obsm``, that are inputs beside the genes.
     """
 
     file: str
@@ -45,6 +46,8 @@ class DataSection(_Section):
     scale: Literal["auto", "standard", "none"] = "auto"
     group: str | None = None
     split: str | None = None
+    covariates: list[str] = []
+    blocks: list[str] = []
     task: Literal["classification", "regression", "multilabel", "survival"] | None = None
     constant_genes: Literal["error", "drop"] = "error"
 
@@ -89,6 +92,15 @@ class DataSection(_Section):
                 raise ValueError("give 'layer' or 'layers', not both")
             if len(set(self.layers)) < len(self.layers):
                 raise ValueError("'layers' names a layer twice")
+        return self
+
+    @model_validator(mode="after")
+    def _inputs_once(self) -> DataSection:
+        for key, names in (("covariates", self.covariates), ("blocks", self.blocks)):
+            if len(set(names)) < len(names):
+                raise ValueError(f"'{key}' has a name twice")
+        if self.label in self.covariates:
+            raise ValueError(f"the label '{self.label}' is no covariate")
         return self
 
 
@@ -150,7 +162,10 @@ class KnowledgeSection(_Section):
 
 
 class NetworkSection(_Section):
-    """``[network]``: neurons a term, and what happens in them."""
+    """``[network]``: neurons a term, and what happens in them.
+
+    ``covariates_at`` says where the covariates enter: beside the outputs' neurons, or beside the genes of every term.
+    """
 
     width: Annotated[int, Field(ge=1)] = 4
     width_fraction: Annotated[float, Field(ge=0)] = 0.0

@@ -1,4 +1,4 @@
-"""What the samples offer a network: the features that vary, and the inputs of each."""
+"""What the samples offer a network: the features that vary, the inputs of each, and what there is beside genes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from kgreg.data.covariates import CovariateEncoder
 from kgreg.data.samples import Samples
+from kgreg.data.scaling import Scale, Scaler
 from kgreg.errors import DataError, some
 
 ConstantGenes = Literal["error", "drop"]
@@ -63,3 +65,20 @@ def _varying(x: NDArray[np.float32] | sparse.csr_matrix) -> NDArray[np.bool_]:
     least, most = x.min(axis=0).toarray(), x.max(axis=0).toarray()
     varies: NDArray[np.bool_] = (least != most)[0]
     return varies
+
+
+def dense_inputs(samples: Samples, train: NDArray[np.int64], scale: Scale) -> NDArray[np.float32] | None:
+    """Return covariates and blocks side by side, ``[n_samples, m]``, or None if the samples have neither.
+
+    Parameters
+    ----------
+    train
+        Rows that encoder and scaler are fitted on.
+    scale
+        Of the blocks, see :meth:`kgreg.data.Scaler.fit`.
+    """
+    parts = []
+    if samples.covariates is not None:
+        parts.append(CovariateEncoder.fit(samples.covariates.iloc[train]).transform(samples.covariates))
+    parts += [Scaler.fit(block[train], scale).transform(block) for block in samples.blocks.values()]
+    return np.concatenate(parts, axis=1) if parts else None

@@ -46,6 +46,31 @@ def read_layers(
     return np.hstack(dense), features, modalities
 
 
+def read_block(adata: AnnData, name: str, origin: str) -> NDArray[np.float32]:
+    """Return a matrix of ``obsm``, ``[n_samples, m]`` dense.
+
+    Raises
+    ------
+    DataError
+        If there is none of that name, or it holds anything but finite numbers.
+    """
+    if name not in adata.obsm:
+        raise DataError(
+            f"{origin} has no matrix '{name}' in obsm.", f"Choose one of: {', '.join(adata.obsm) or 'none there'}."
+        )
+    block = adata.obsm[name]
+    dense = block.toarray() if sparse.issparse(block) else np.asarray(block)
+    if dense.ndim != 2 or not (np.issubdtype(dense.dtype, np.number) or dense.dtype == bool):
+        raise DataError(
+            f"The matrix '{name}' of {origin} holds {dense.dtype} {list(dense.shape)}, not a table of numbers."
+        )
+    result: NDArray[np.float32] = dense.astype(np.float32)
+    bad = int((~np.isfinite(result)).sum())
+    if bad:
+        raise DataError(f"{bad} values of the matrix '{name}' of {origin} are NaN or infinite.", "Fill them in.")
+    return result
+
+
 def _matrix(adata: AnnData, layer: str, origin: str) -> tuple[NDArray[np.float32] | sparse.csr_matrix, list[str]]:
     available = [
         *(["X"] if adata.X is not None else []),

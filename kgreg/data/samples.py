@@ -7,14 +7,15 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from kgreg.data.layers import read_layers
+from kgreg.data.covariates import read_covariates
+from kgreg.data.layers import read_block, read_layers
 from kgreg.data.targets import RISK, complete_column, read_target
 from kgreg.data.targets import Task as Task
 from kgreg.errors import DataError, some
@@ -50,6 +51,10 @@ class Samples:
         in with "" when it is not given.
     parts
         ``[n_samples]`` "train" or "test", where the data fix the split, or None.
+    covariates
+        ``[n_samples, k]`` categories and numbers beside the genes (data set, tissue, age), or None.
+    blocks
+        Name -> ``[n_samples, m]`` float32: further inputs as they lie in ``obsm``, such as fingerprints of drugs.
     """
 
     x: NDArray[np.float32] | sparse.csr_matrix
@@ -66,6 +71,8 @@ class Samples:
     labels: list[str] = field(default_factory=list)
     modalities: list[str] = field(default_factory=list)
     parts: NDArray[Any] | None = None
+    covariates: pd.DataFrame | None = None
+    blocks: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.modalities:
@@ -161,6 +168,8 @@ class Samples:
             "samples": len(self),
             "features": len(self.genes),
             "modalities": [name for name in dict.fromkeys(self.modalities) if name],
+            "covariates": [] if self.covariates is None else list(self.covariates),
+            "blocks": {name: block.shape[1] for name, block in self.blocks.items()},
             "classes": dict(zip(self.classes, counts, strict=True)),
             "groups": None if self.groups is None else len(np.unique(self.groups)),
             **more,
@@ -177,6 +186,8 @@ def read_samples(
     group: str | None = None,
     task: Task | None = None,
     split: str | None = None,
+    covariates: Sequence[str] = (),
+    blocks: Sequence[str] = (),
 ) -> Samples:
     """Read samples from an h5ad file or an AnnData object.
 
@@ -201,18 +212,24 @@ def read_samples(
         different ones.
     split
         Column of ``obs`` that says of every sample whether it is to "train" or to "test".
+    covariates
+        Columns of ``obs`` that are inputs beside the genes.
+    blocks
+        Matrices of ``obsm`` that are.
 
     Raises
     ------
     DataError
         If the file, a column or a layer is missing, gene names repeat, the matrix holds NaN or infinite values, the
-        target cannot be learned (see :func:`kgreg.data.targets.read_target`), or ``split`` holds anything but "train"
-        and "test", both.
+        target cannot be learned (see :func:`kgreg.data.targets.read_target`), ``split`` holds anything but "train" and
+        "test", both, or a covariate is what is to be learned.
     """
     adata, origin, sha256 = _open(data)
     matrix, features, modalities = read_layers(adata, layer, origin)
     obs = adata.obs
     target = read_target(obs, label, time, event, task, origin)
+    names = [name for name in ([label] if isinstance(label, str) else [*(label or [])]) + [time, event] if name]
+    learned = [obs[name] for name in names]
     groups = None if group is None else complete_column(obs, group, origin).astype(str).to_numpy()
     return Samples(
         x=matrix,
@@ -229,6 +246,8 @@ def read_samples(
         labels=target.labels,
         modalities=modalities,
         parts=None if split is None else _parts(obs, split, origin),
+        covariates=read_covariates(obs, covariates, learned, origin) if covariates else None,
+        blocks={name: read_block(adata, name, origin) for name in blocks},
     )
 
 

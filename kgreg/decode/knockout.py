@@ -15,9 +15,9 @@ from kgreg.data.targets import ONE_OUTPUT
 from kgreg.decode.importance import ALL, samples_of_outputs
 from kgreg.errors import DataError
 from kgreg.fit.crossval import CrossValidation
-from kgreg.fit.threads import limit_threads
 from kgreg.fit.fitted import FittedModel
 from kgreg.fit.readings import Readings
+from kgreg.fit.threads import limit_threads
 from kgreg.progress import Progress, no_progress
 
 

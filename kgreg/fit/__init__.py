@@ -3,10 +3,10 @@
 from kgreg.fit.arms import Arm, Job, arm_blueprint, arm_samples, plan
 from kgreg.fit.baseline import fit_baseline
 from kgreg.fit.crossval import BASELINE, CrossValidation, cross_validate
-from kgreg.fit.metrics import Interval, compare, fold_interval, score
-from kgreg.fit.settings import TrainSettings
 from kgreg.fit.fitted import FittedModel, load_fitted, save_fitted
+from kgreg.fit.metrics import Interval, compare, fold_interval, score
 from kgreg.fit.readings import Preprocessing, Readings
+from kgreg.fit.settings import TrainSettings
 from kgreg.fit.train import fit_network, fit_networks
 
 __all__ = [

@@ -35,7 +35,12 @@ Rows = NDArray[np.int64]
 
 
 def fit_baseline(
-    samples: Samples, features: Sequence[str] | pd.DataFrame, split: Split, settings: TrainSettings, seed: int
+    samples: Samples,
+    features: Sequence[str] | pd.DataFrame,
+    split: Split,
+    settings: TrainSettings,
+    seed: int,
+    extra: NDArray[np.float32] | None = None,
 ) -> tuple[NDArray[np.float32], dict[str, Any]]:
     """Fit a linear model to the same features, rows and scaling as the network; return its test prediction.
 
@@ -47,6 +52,8 @@ def fit_baseline(
     ----------
     features
         See :meth:`kgreg.data.Samples.columns`.
+    extra
+        ``[n_samples, m]`` further inputs, scaled already, such as :func:`kgreg.data.dense_inputs` returns.
 
     Returns
     -------
@@ -56,6 +63,8 @@ def fit_baseline(
     """
     x = samples.columns(features)
     scaled = Scaler.fit(x[split.train], settings.scale).transform(x)
+    if extra is not None:
+        scaled = np.concatenate([scaled, extra], axis=1)
     balanced = settings.class_weight == "balanced"
     predictors: dict[Task, Callable[[float, Rows, Rows], NDArray[Any]]] = {
         "classification": lambda c, rows, on: _classes(samples, scaled, c, rows, on, balanced, seed),

@@ -13,19 +13,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kgreg.blueprint.model import Blueprint
+from kgreg.data.inputs import dense_inputs
 from kgreg.data.samples import Samples
 from kgreg.data.splits import Split
 from kgreg.data.targets import TRUE_LABEL
 from kgreg.fit.arms import Arm, Job, arm_blueprint, arm_samples, plan
 from kgreg.fit.baseline import fit_baseline
 from kgreg.fit.bootstrap import bootstrap_comparison, bootstrap_interval, resample, score_resamples
+from kgreg.fit.fitted import FittedModel
 from kgreg.fit.labels import summarise_labels
 from kgreg.fit.metrics import MAIN_METRIC, compare, fold_interval, score
 from kgreg.fit.parallel import fit_jobs
+from kgreg.fit.readings import Readings
 from kgreg.fit.settings import TrainSettings
 from kgreg.fit.threads import limit_threads
-from kgreg.fit.fitted import FittedModel
-from kgreg.fit.readings import Readings
 from kgreg.progress import Progress, no_progress
 
 BASELINE = "baseline"
@@ -164,7 +165,8 @@ def _predict_all(
     chosen = []
     for split in splits:
         progress(f"training the linear baseline, fold {split.fold + 1}", 1.0)
-        predicted, penalty = fit_baseline(samples, blueprint.inputs, split, settings, seed)
+        extra = dense_inputs(samples, split.train, settings.scale)
+        predicted, penalty = fit_baseline(samples, blueprint.inputs, split, settings, seed, extra)
         chosen.append({"fold": split.fold, **penalty})
         predictions.append(_prediction_table(BASELINE, split, 0, samples, predicted))
         rows += _score_rows(BASELINE, split, 0, samples, predicted)

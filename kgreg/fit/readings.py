@@ -63,9 +63,9 @@ class Preprocessing:
     encoder: CovariateEncoder | None
 
     @classmethod
-    def fit(cls, readings: Readings, scale: Scale) -> Preprocessing:
-        """Fit on training samples."""
-        encoder = None if readings.covariates is None else CovariateEncoder.fit(readings.covariates)
+    def fit(cls, readings: Readings, scale: Scale, everyone: pd.DataFrame | None = None) -> Preprocessing:
+        """Fit on training samples; ``everyone``: the covariates of all samples, for their categories."""
+        encoder = None if readings.covariates is None else CovariateEncoder.fit(readings.covariates, everyone)
         return cls(Scaler.fit(readings.x, scale), encoder)
 
     def apply(self, readings: Readings) -> Scaled:

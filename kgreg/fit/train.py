@@ -123,7 +123,7 @@ class _Fit:
 
 
 def _prepare(readings: Readings, samples: Samples, split: Split, settings: TrainSettings, seed: int) -> _Fit:
-    preprocessing = Preprocessing.fit(readings.rows(split.train), settings.scale)
+    preprocessing = Preprocessing.fit(readings.rows(split.train), settings.scale, readings.covariates)
     fit = preprocessing.apply(readings.rows(split.fit))
     if settings.shares_rows:
         fit = fit.with_shared_rows()

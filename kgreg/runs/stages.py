@@ -86,6 +86,8 @@ def read_data(experiment: Experiment, data: AnnData | None = None) -> Samples:
         group=section.group,
         task=section.task,
         split=section.split,
+        covariates=section.covariates,
+        blocks=section.blocks,
     )
 
 

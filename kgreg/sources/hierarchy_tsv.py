@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 
 from kgreg.errors import SourceError
 from kgreg.sources.base import Provenance, SourceTables, with_constant
@@ -18,6 +19,9 @@ from kgreg.sources.symbol_genes import SymbolGenes
 from kgreg.sources.text_table import text_table
 
 NAME = "hierarchy"
+
+#: Parent, child, and ``default`` (both are terms) or ``gene`` (the child is a gene).
+Link = tuple[str, str, str]
 
 #: The evidence that ``ANNOTATED_TO`` gives: the file has none.
 EVIDENCE = "unknown"
@@ -60,24 +64,9 @@ def read_official(
     """
     file = files["hierarchy"]
     genes = SymbolGenes(genes_of, species)
-    first_line: dict[tuple[str, str, str], int] = {}
-    twice = 0
-    for number, (parent, child, kind) in read_rows(file, ["parent", "child", "default|gene"]):
-        if kind not in ("default", "gene"):
-            raise SourceError(
-                f"{name_of(file)}, line {number}: expected 'default' or 'gene' in column 3, found '{kind[:40]}'.",
-                "'default' links a term to a term below it, 'gene' a term to a gene in it.",
-            )
-        if not (parent.strip() and child.strip()):
-            raise SourceError(f"{name_of(file)}, line {number}: an empty name.", "Fill in both names.")
-        twice += first_line.setdefault((parent, child, kind), number) != number
+    first_line, twice = read_links(file)
     links = [(child, parent) for parent, child, kind in first_line if kind == "default"]
     members = [(child, parent) for parent, child, kind in first_line if kind == "gene"]
-    if not members:
-        raise SourceError(
-            f"{name_of(file)} links no term to a gene.", "Check that this is the right file, and that it is whole."
-        )
-    _check_cycles(name_of(file), links, first_line)
     terms = dict.fromkeys([parent for parent, _, _ in first_line] + [child for child, _ in links])
     annotations = [(gene, term, EVIDENCE) for symbol, term in members for gene in genes.ids(symbol)]
     nodes = {"Term": text_table(["id", "name", "namespace", "definition"], ((t, t, name, None) for t in terms))}
@@ -101,10 +90,45 @@ def read_official(
     )
 
 
-def _check_cycles(file: str, links: Sequence[tuple[str, str]], first_line: Mapping[tuple[str, str, str], int]) -> None:
+def read_links(file: Path | str) -> tuple[dict[Link, int], int]:
+    """Return (parent, child, ``default`` or ``gene``) -> line for every link, and how many were given twice.
+
+    Raises
+    ------
+    SourceError
+        See :func:`read_official`.
+    """
+    first_line: dict[Link, int] = {}
+    twice = 0
+    for number, (parent, child, kind) in read_rows(file, ["parent", "child", "default|gene"]):
+        if kind not in ("default", "gene"):
+            raise SourceError(
+                f"{name_of(file)}, line {number}: expected 'default' or 'gene' in column 3, found '{kind[:40]}'.",
+                "'default' links a term to a term below it, 'gene' a term to a gene in it.",
+            )
+        if not (parent.strip() and child.strip()):
+            raise SourceError(f"{name_of(file)}, line {number}: an empty name.", "Fill in both names.")
+        twice += first_line.setdefault((parent, child, kind), number) != number
+    if not any(kind == "gene" for _, _, kind in first_line):
+        raise SourceError(
+            f"{name_of(file)} links no term to a gene.", "Check that this is the right file, and that it is whole."
+        )
+    refuse_cycles(name_of(file), first_line)
+    return first_line, twice
+
+
+def refuse_cycles(file: str, first_line: Mapping[Link, int]) -> None:
+    """Refuse links between terms that form a cycle, naming the line of one of them.
+
+    Raises
+    ------
+    SourceError
+        If there is a cycle.
+    """
     parents: dict[str, list[str]] = {}
-    for child, parent in links:
-        parents.setdefault(child, []).append(parent)
+    for parent, child, kind in first_line:
+        if kind == "default":
+            parents.setdefault(child, []).append(parent)
     try:
         TopologicalSorter(parents).prepare()
     except CycleError as error:

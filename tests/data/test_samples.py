@@ -51,6 +51,7 @@ def test_what_is_read_is_what_lies_there(adata: ad.AnnData) -> None:
     assert samples.summary() == {
         **{"origin": "an AnnData object", "sha256": "", "layer": "X", "label": "disease", "task": "classification"},
         **{"samples": 6, "features": 4, "classes": {"case": 3, "control": 3}, "groups": 3, "modalities": []},
+        **{"covariates": [], "blocks": {}},
     }
 
 

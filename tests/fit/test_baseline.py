@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import balanced_accuracy_score
 
-from kgreg.data import Samples, split_folds
+from kgreg.data import Samples, dense_inputs, split_folds
 from kgreg.data.samples import Task
 from kgreg.fit import fit_baseline
 from kgreg.fit.baseline import ALPHA_GRID, C_GRID, PENALTY_GRID
@@ -123,3 +124,28 @@ def test_rare_classes_weigh_the_same_only_where_asked_for() -> None:
         return float(fit_baseline(samples, FEATURES, split, settings, seed=0)[0][:, 1].mean())
 
     assert mean_probability("none") < 0.25 < mean_probability("balanced")
+
+
+def test_covariates_stand_beside_the_genes_and_test_samples_do_not_influence_them() -> None:
+    samples = small_samples("regression", n=150)
+    dataset = np.where(np.arange(150) % 2, "A", "B")
+    shifted = replace(
+        samples,
+        target=samples.target + np.where(dataset == "A", 40, 0).astype(np.float32),
+        covariates=pd.DataFrame({"dataset": dataset}),
+    )
+    split = split_folds(shifted, 3)[0]
+    extra = dense_inputs(shifted, split.train, "auto")
+    assert extra is not None
+
+    def error(extra: np.ndarray | None) -> float:
+        predicted, _ = fit_baseline(shifted, FEATURES, split, FAST, 0, extra)
+        return float(np.abs(predicted[:, 0] - shifted.target[split.test]).mean())
+
+    assert error(extra) < error(None) / 3
+    renamed = np.array(dataset, dtype=object)
+    renamed[split.test] = "new"
+    other = dense_inputs(replace(shifted, covariates=pd.DataFrame({"dataset": renamed})), split.train, "auto")
+    assert other is not None
+    np.testing.assert_array_equal(other[split.train], extra[split.train])
+    assert not other[split.test].any()

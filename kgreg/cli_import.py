@@ -1,0 +1,38 @@
+"""The command that imports the files of published projects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from kgreg import console
+from kgreg.cli_options import say
+
+app = typer.Typer()
+
+
+@app.command(name="import")
+def import_(
+    form: Annotated[
+        Literal["nest", "drugcell", "dcell"], typer.Argument(metavar="FORMAT", help="nest, drugcell or dcell.")
+    ],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that holds the files of the project.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A new folder for what is made of them.")],
+) -> None:
+    """Turn the files of a published project into a blueprint, an h5ad file and an experiment to run.
+
+    [dim]Example:[/]  kgreg import nest nest_vnn/sample --output palbociclib && kgreg run palbociclib/experiment.toml
+    """
+    from kgreg.data.published import FORMATS, write_import
+    from kgreg.data.published.imported import refuse_output
+
+    refuse_output(output)
+    imported = FORMATS[form](folder)
+    experiment = write_import(imported, output)
+    say("Imported", ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in imported.figures().items()))
+    for note in imported.notes:
+        say("Note", note)
+    console.out.print()
+    say("Next", f"kgreg run {experiment}")
