@@ -96,7 +96,9 @@ class EdgeRules(nn.Module):
             weight = free[:, :n]
             sign, fixed, value = (getattr(self, f"{kind}_{name}") for name in ("sign", "fixed", "value"))
             if sign is not None:
-                weight = torch.where(sign != 0, sign * weight.abs(), weight)
+                # Not abs(): its slope at 0 is 0, and a weight that starts there would stay.
+                size = torch.where(weight < 0, -weight, weight)
+                weight = torch.where(sign != 0, sign * size, weight)
             if fixed is not None:
                 weight = torch.where(fixed, value, weight)
             scaled = getattr(self, f"{kind}_scaled")

@@ -11,6 +11,7 @@ import torch
 from kgreg.errors import FitError
 
 Backend = Literal["auto", "reference", "csr", "triton"]
+_BACKENDS: dict[str, Backend] = {name: name for name in get_args(Backend)}
 
 # Imported when first asked for: triton takes a second to import, and is not everywhere.
 _KERNELS = "kgreg.nn.sparse.triton_kernels"
@@ -61,10 +62,9 @@ def check_name(name: str) -> Backend:
     FitError
         If it is not.
     """
-    for known in get_args(Backend):
-        if name == known:
-            return known  # type: ignore[no-any-return]
-    raise FitError(f"There is no backend {name!r}.", f"Choose one of {', '.join(get_args(Backend))}.")
+    if name not in _BACKENDS:
+        raise FitError(f"There is no backend {name!r}.", f"Choose one of {', '.join(_BACKENDS)}.")
+    return _BACKENDS[name]
 
 
 def _interpreted() -> bool:

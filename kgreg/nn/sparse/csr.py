@@ -23,7 +23,7 @@ def product(index: Index, values: Tensor, x: Tensor, transposed: bool) -> Tensor
     crow, col, size = index.crow, index.col, index.shape
     if transposed:
         crow, col, size = index.crow_t, index.col_t, size[::-1]
-        values = values[:, index.order_t]
+        values = values.index_select(1, index.order_t)
     y = x.new_empty(x.shape[0], size[0], x.shape[2])
     for r in range(len(x)):
         torch.mm(_matrix(crow, col, values[r], size), x[r].contiguous(), out=y[r])

@@ -69,9 +69,7 @@ def multiply(
             f"The weights of a sparse product are {values.dtype}, its input is {x.dtype}.",
             "Cast one to the type of the other.",
         )
-    if values.dim() == 1:
-        return _multiply(pattern.index, values[None], x[None], transposed, backend).squeeze(0)
-    return _multiply(pattern.index, values, x, transposed, backend)
+    return _multiply(pattern.index, values, _contiguous_rows(x), transposed, backend)
 
 
 def sample(pattern: SparsePattern, a: Tensor, b: Tensor, backend: str = "auto") -> Tensor:
@@ -103,9 +101,7 @@ def sample(pattern: SparsePattern, a: Tensor, b: Tensor, backend: str = "auto") 
     _check_shapes(("a", a, (pattern.out_features, *batch)), ("b", b, (pattern.in_features, *batch)))
     if a.dtype != b.dtype:
         raise FitError(f"A sampled product needs two matrices of one type, not {a.dtype} and {b.dtype}.")
-    if a.dim() == 2:
-        return _sample(pattern.index, a[None], b[None], backend).squeeze(0)
-    return _sample(pattern.index, a, b, backend)
+    return _sample(pattern.index, _contiguous_rows(a), _contiguous_rows(b), backend)
 
 
 class _Multiply(torch.autograd.Function):
@@ -113,12 +109,12 @@ class _Multiply(torch.autograd.Function):
     def forward(ctx: Any, values: Tensor, x: Tensor, index: Index, transposed: bool, backend: str) -> Tensor:
         ctx.save_for_backward(values, x)
         ctx.index, ctx.transposed, ctx.backend = index, transposed, backend
-        y: Tensor = operators.product(*index, values, x, transposed, backend)
+        y: Tensor = operators.product(index, values, x, transposed, backend)
         return y
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> _Gradients:
-        (values, x), (dy,) = ctx.saved_tensors, grads
+        (values, x), dy = ctx.saved_tensors, _contiguous_rows(grads[0])
         d_values = d_x = None
         if ctx.needs_input_grad[0]:
             a, b = (x, dy) if ctx.transposed else (dy, x)
@@ -133,7 +129,7 @@ class _Sample(torch.autograd.Function):
     def forward(ctx: Any, a: Tensor, b: Tensor, index: Index, backend: str) -> Tensor:
         ctx.save_for_backward(a, b)
         ctx.index, ctx.backend = index, backend
-        values: Tensor = operators.sampled(*index, a, b, backend)
+        values: Tensor = operators.sampled(index, a, b, backend)
         return values
 
     @staticmethod
@@ -155,6 +151,11 @@ def _multiply(index: Index, values: Tensor, x: Tensor, transposed: bool, backend
 def _sample(index: Index, a: Tensor, b: Tensor, backend: str) -> Tensor:
     values: Tensor = _Sample.apply(a, b, index, backend)  # type: ignore[no-untyped-call]
     return values
+
+
+def _contiguous_rows(tensor: Tensor) -> Tensor:
+    # Once, before two products read it. Replicates that share an input need no copies of it.
+    return tensor if tensor.stride(-1) == 1 else tensor.contiguous()
 
 
 def _autocast(tensor: Tensor) -> Tensor:
