@@ -152,10 +152,10 @@ class Samples:
         counts = np.bincount(self.target, minlength=len(self.classes)).tolist() if self.classes else []
         more: dict[str, Any] = {}
         if self.task == "multilabel":
-            counted = [[int(n) for n in (sum(y == 1), sum(y == 0), sum(np.isnan(y)))] for y in self.target.T]
-            parts = ("positive", "negative", "unknown")
+            parts = {"positive": self.target == 1, "negative": self.target == 0, "unknown": np.isnan(self.target)}
             more["labels"] = {
-                name: dict(zip(parts, n, strict=True)) for name, n in zip(self.labels, counted, strict=True)
+                name: {part: int(found[:, i].sum()) for part, found in parts.items()}
+                for i, name in enumerate(self.labels)
             }
         if self.task == "survival":
             more["events"] = int(self.target[:, 1].sum())

@@ -220,6 +220,52 @@ def test_a_split_of_anything_but_train_and_test_is_refused(adata: ad.AnnData) ->
     adata.obs["split"] = ["train", None] * 3
     with pytest.raises(DataError, match="missing in 3 of 6"):
         read_samples(adata, "age", split="split")
+def test_labels_are_read_as_0_1_and_unknown(adata: ad.AnnData) -> None:
+    adata.obs["a"] = [True, False, True, False, True, True]
+    adata.obs["b"] = pd.array([1, None, 0, 0, 1, None], dtype="Int64")
+    adata.obs["c"] = pd.Series([np.nan, True, False, None, 1, 0], dtype=object, index=adata.obs_names)
+    samples = read_samples(adata, ["a", "b", "c"])
+    assert (samples.task, samples.labels, samples.outputs, samples.classes) == (
+        "multilabel",
+        *[["a", "b", "c"]] * 2,
+        [],
+    )
+    nan = np.nan
+    expected = [[1, 1, nan], [0, nan, 1], [1, 0, 0], [0, 0, nan], [1, 1, 1], [1, nan, 0]]
+    np.testing.assert_array_equal(samples.target, np.array(expected, dtype=np.float32))
+    assert samples.summary()["labels"]["b"] == {"positive": 2, "negative": 2, "unknown": 2}
+
+
+def test_many_labels_are_named_in_short(adata: ad.AnnData) -> None:
+    names = [f"label {i}" for i in range(12)]
+    for name in names:
+        adata.obs[name] = [0, 1] * 3
+    assert read_samples(adata, names).label.endswith("label 9 and 2 more")
+
+
+@pytest.mark.parametrize("event", [[True, False] * 3, [1, 0] * 3, [1.0, 0.0] * 3])
+def test_survival_is_read_as_time_and_event(adata: ad.AnnData, event: list[float]) -> None:
+    adata.obs["dead"] = event
+    samples = read_samples(adata, time="age", event="dead", group="donor")
+    assert (samples.task, samples.label, samples.outputs) == ("survival", "age, dead", ["risk"])
+    np.testing.assert_array_equal(samples.target[:, 0], adata.obs["age"].to_numpy(dtype=np.float32))
+    assert samples.target[:, 1].tolist() == [1, 0] * 3
+    assert samples.summary()["events"] == 3
+    assert samples.groups is not None
+
+
+def test_a_target_is_given_once_and_whole(adata: ad.AnnData) -> None:
+    for wrong in ({}, {"label": "age", "time": "age", "event": "dead"}):
+        with pytest.raises(DataError, match="Either a label, or a time and an event"):
+            read_samples(adata, **wrong)
+    with pytest.raises(DataError, match="two columns, time and event"):
+        read_samples(adata, time="age")
+    with pytest.raises(DataError, match="list of labels is empty"):
+        read_samples(adata, [])
+    with pytest.raises(DataError, match=r"named target, which name something else"):
+        read_samples(adata, ["target", "donor"])
+    with pytest.raises(DataError, match=r"must not begin with 'target\.'"):
+        read_samples(adata, ["target.x", "donor"])
 
 
 # ---- genes that do not vary ------------------------------------------------------------------------------------------
