@@ -129,7 +129,13 @@ class KnowledgeSection(_Section):
     redundancy: Annotated[float, Field(gt=0, le=1)] | None = 1.0
     max_depth: Annotated[int, Field(ge=0)] | None = None
     root: str | None = None
+    levels: Literal["leaves", "roots"] = "leaves"
     cycles: Literal["error", "break"] = "error"
+
+    @field_validator("max_genes", "redundancy", "max_depth", mode="before")
+    @classmethod
+    def _no_limit(cls, value: Any) -> Any:
+        return None if value == "none" else value  # TOML has no word for it
 
     @model_validator(mode="before")
     @classmethod
@@ -188,6 +194,9 @@ class NetworkSection(_Section):
     initial_scale: Annotated[float, Field(gt=0)] = 1.0
     blocks: dict[str, Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]] = {}
     covariates_at: Literal["head", "genes"] = "head"
+    interactions: list[str] = []
+    input_scale: Annotated[float, Field(gt=0)] = 1.0
+    burden: Annotated[float, Field(ge=0)] = 0.0
 
     @model_validator(mode="after")
     def _consistent(self) -> NetworkSection:
@@ -218,11 +227,14 @@ class TrainingSection(_Section):
     optimiser: Literal["adamw", "adam"] = "adamw"
     betas: tuple[Share, Share] = (0.9, 0.999)
     epsilon: Annotated[float, Field(gt=0)] = 1e-8
+    decay_biases: bool = True
+    covariate_rate: Annotated[float, Field(gt=0)] = 1.0
     decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     decay_every: Annotated[int, Field(ge=0)] = 0
     batch_size: Annotated[int, Field(ge=2)] = 64
     max_epochs: Annotated[int, Field(ge=1)] = 100
     patience: Annotated[int, Field(ge=1)] = 8
+    stopping: Literal["early", "none"] = "early"
     class_weight: Literal["balanced", "none"] = "balanced"
     loss: Literal["auto", "mse", "ccc", "huber"] = "auto"
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
@@ -342,9 +354,11 @@ def make_experiment(record: dict[str, Any], origin: str = "the experiment", text
 
 
 def recipe_names() -> list[str]:
-    """Return the recipes that ship with kgreg."""
+    """Return the recipes that ship with kgreg: published systems, for ``recipe = "..."``."""
     folder = resources.files("kgreg.recipes")
-    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    files = {entry.name.removesuffix(".toml"): entry for entry in folder.iterdir() if entry.name.endswith(".toml")}
+    # A file that names its data is a whole experiment.
+    return sorted(name for name, file in files.items() if "file" not in tomllib.loads(file.read_text("utf-8")).get("data", {}))
 
 
 def read_recipe(name: str) -> dict[str, Any]:
@@ -372,7 +386,7 @@ def _with_recipe(record: dict[str, Any], origin: str) -> dict[str, Any]:
         raise ExperimentError(f"{origin}: {error}", error.hint) from None
     merged = dict(record)
     for section, keys in recipe.items():
-        if isinstance(keys, dict) and section not in ("data", "output"):
+        if isinstance(keys, dict):
             own = record.get(section, {})
             merged[section] = {**keys, **own} if isinstance(own, dict) else own
     return merged

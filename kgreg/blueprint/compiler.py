@@ -16,6 +16,7 @@ from kgreg.store.protocol import GraphStore
 from kgreg.store.queries import NamedQuery, find_query, run_named
 
 Cycles = Literal["error", "break"]
+Levels = Literal["leaves", "roots"]
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,7 @@ def compile_hierarchy(
     max_depth: int | None = None,
     root: str | None = None,
     cycles: Cycles = "error",
+    levels: Levels = "leaves",
     width: int = 4,
     width_fraction: float = 0.0,
     task: str = "output",
@@ -175,6 +177,9 @@ def compile_hierarchy(
         and stand together in ``Blueprint.inputs``, the genes in the order of their first rows.
     labels
         Term id -> name; ids stand for themselves where absent.
+    levels
+        "leaves": a term stands one above the highest of its children; "roots": one below the lowest of its parents, so
+        that terms as far from the roots form a layer.
     width, width_fraction
         Neurons a term, see :meth:`Blueprint.with_width`.
 
@@ -232,12 +237,13 @@ def compile_hierarchy(
         "max_depth": max_depth,
         "root": root,
         "cycles": cycles,
+        "levels": levels,
         "width": width,
         "width_fraction": width_fraction,
     }
     record = dict(provenance or {})
     record["compiled"] = [*record.get("compiled", []), options]
-    return _assemble(work, inputs, task, source, record).with_width(width, width_fraction)
+    return _assemble(work, inputs, levels, task, source, record).with_width(width, width_fraction)
 
 
 def _one_feature_a_gene(features: pd.DataFrame) -> pd.DataFrame:
@@ -253,7 +259,7 @@ def _one_feature_a_gene(features: pd.DataFrame) -> pd.DataFrame:
 
 
 def _assemble(
-    work: Hierarchy, inputs: pd.DataFrame, task: str, source: str, provenance: Mapping[str, Any]
+    work: Hierarchy, inputs: pd.DataFrame, levels: Levels, task: str, source: str, provenance: Mapping[str, Any]
 ) -> Blueprint:
     """Turn the finished workbench into a blueprint."""
     features = inputs.drop_duplicates("gene")
@@ -263,7 +269,7 @@ def _assemble(
         if gene not in attached:
             work.drop("genes", "gene", gene, "no remaining term annotates it", label_of[gene])
     kept = features[features["gene"].isin(attached)]
-    level = work.levels()
+    level = work.levels() if levels == "leaves" else work.levels_from_roots()
     terms = sorted(work.labels, key=lambda term: (level[term], term))
     nodes = pd.DataFrame(
         {

@@ -136,6 +136,14 @@ class Hierarchy:
             level[term] = 1 + max((level[child] for child in self.children[term]), default=0)
         return level
 
+    def levels_from_roots(self) -> dict[str, int]:
+        """Return term -> its level when every term stands one below the lowest of its parents; the lowest is 1."""
+        below: dict[str, int] = {}
+        for term in reversed(self.topological()):
+            below[term] = 1 + max((below[parent] for parent in self.parents[term]), default=-1)
+        lowest = max(below.values(), default=0)
+        return {term: 1 + lowest - depth for term, depth in below.items()}
+
     def depths(self) -> dict[str, int]:
         """Return term -> fewest links to a root (0 for the roots)."""
         depth = {term: 0 for term in self.labels if not self.parents[term]}

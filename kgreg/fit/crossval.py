@@ -159,7 +159,7 @@ def _predict_all(
     for job in jobs:
         own = arm_samples(samples, job.arm, seed)
         model = models[job.name]
-        predicted = model.predict(own.columns(model.blueprint.inputs)[job.split.test])
+        predicted = model.predict(Readings.of(own, model.blueprint).rows(job.split.test))
         predictions.append(_prediction_table(job.arm.name, job.split, job.replicate, own, predicted))
         rows += _score_rows(job.arm.name, job.split, job.replicate, own, predicted)
     chosen = []

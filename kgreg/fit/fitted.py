@@ -101,28 +101,29 @@ def build_network(
     settings: TrainSettings,
     task: Task,
     n_outputs: int,
-    n_covariates: Sequence[int],
+    encoder: CovariateEncoder | None,
     block_sizes: Mapping[str, int],
     networks: int = 1,
 ) -> VisibleNetwork:
-    """Return the untrained network of a task; ``n_covariates`` of every fit, which must agree.
+    """Return the untrained network of a task.
 
     Raises
     ------
     FitError
-        If the fits see different categories, or ``layer_weights`` does not fit the layers.
+        If ``layer_weights`` does not fit the layers, or ``interactions`` names what is no covariate.
     """
-    if len(set(n_covariates)) > 1:
-        raise FitError(
-            "The covariates have different categories in the training parts of the folds.",
-            "Merge rare categories, or ask for fewer folds.",
-        )
+    names = [] if encoder is None else encoder.names
+    unknown = [name for name in settings.interactions if encoder is None or name not in encoder.order]
+    if unknown:
+        raise FitError(f"The interactions name {', '.join(unknown)}, no covariate.", "Name it in [data] covariates.")
+    interacting = [i for i, name in enumerate(names) if name.partition("=")[0] in settings.interactions]
     network = VisibleNetwork(
         blueprint,
         n_outputs,
         settings.used_architecture,
-        n_covariates=n_covariates[0],
+        n_covariates=len(names),
         block_sizes=block_sizes,
+        interacting=interacting,
         link=LINKS[task],
         networks=networks,
     )
@@ -235,7 +236,7 @@ def _load(folder: Path, record: dict[str, Any], blueprint: Blueprint) -> FittedM
             settings,
             record["task"],
             record["n_outputs"],
-            [0 if encoder is None else len(encoder.names)],
+            encoder,
             record["blocks"],
         )
         weights = {name.removeprefix("network."): t for name, t in tensors.items() if name.startswith("network.")}

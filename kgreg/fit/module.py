@@ -141,6 +141,23 @@ class VisibleModule(L.LightningModule):
         weight: Tensor | None = getattr(self, f"class_weight_{network}")
         return weight
 
+    def _groups(self) -> list[dict[str, Any]]:
+        """Return the parameters in groups that are learned alike."""
+        settings = self.settings
+        groups: dict[str, list[Tensor]] = {"weights": [], "others": [], "covariates": []}
+        for name, parameter in self.named_parameters():
+            last = name.rsplit(".", 1)[-1]
+            if last == "covariate_weight" and settings.covariate_rate != 1:
+                groups["covariates"].append(parameter)
+            else:
+                groups["weights" if last in _WEIGHTS or settings.decay_biases else "others"].append(parameter)
+        special: dict[str, dict[str, float]] = {
+            "weights": {},
+            "others": {"weight_decay": 0.0},
+            "covariates": {"weight_decay": 0.0, "lr": settings.learning_rate * settings.covariate_rate},
+        }
+        return [{"params": found, **special[name]} for name, found in groups.items() if found]
+
     def configure_optimizers(self) -> Any:
         """Return the optimiser, and the schedule of its learning rate if there is one."""
         settings = self.settings
@@ -148,7 +165,7 @@ class VisibleModule(L.LightningModule):
             torch.optim.AdamW if settings.optimiser == "adamw" else torch.optim.Adam
         )
         optimiser = make(
-            self.parameters(),
+            self._groups(),
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
             betas=settings.betas,
@@ -159,6 +176,10 @@ class VisibleModule(L.LightningModule):
             return optimiser
         schedule = torch.optim.lr_scheduler.StepLR(optimiser, settings.decay_every, settings.decay)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
+
+
+#: Parameters that weigh what is read; all others shift or scale it.
+_WEIGHTS = ("input_weight", "link_weight", "weight", "interaction_weight", "covariate_weight")
 
 
 def _mix(*numbers: int) -> int:

@@ -16,7 +16,7 @@ from kgreg.fit.arms import Arm, Job, arm_samples
 from kgreg.fit.feeding import count_steps
 from kgreg.fit.fitted import FittedModel, is_finished
 from kgreg.fit.settings import TrainSettings
-from kgreg.fit.train import EpochProgress, fit_networks
+from kgreg.fit.train import EpochProgress, fit_networks, fitted_rows
 from kgreg.progress import Progress, no_progress
 
 # After Ctrl-C the unfinished fits are cancelled; that is what was asked for.
@@ -53,7 +53,7 @@ def fit_jobs(
             models[job.name] = _fit([job], graphs[job.arm], samples, settings, seed, folder, 1)[0][1]
         else:
             waiting.append(job)
-    steps = count_steps(max(len(job.split.fit) for job in jobs), settings.batch_size)
+    steps = count_steps(max(len(fitted_rows(job.split, settings)) for job in jobs), settings.batch_size)
     groups = group_jobs(waiting, settings.together, workers)
     if workers > 1 and len(groups) > 1:
         trained = _in_parallel(groups, graphs, samples, settings, seed, folder, steps, min(workers, len(groups)))
@@ -118,8 +118,7 @@ def _in_parallel(
     workers: int,
 ) -> Iterator[tuple[Job, FittedModel]]:
     tasks = (
-        delayed(_fit_in_worker)(group, graphs[group[0].arm], samples, settings, seed, folder, steps)
-        for group in groups
+        delayed(_fit_in_worker)(group, graphs[group[0].arm], samples, settings, seed, folder, steps) for group in groups
     )
     for trained in Parallel(n_jobs=workers, return_as="generator_unordered")(tasks):
         yield from trained

@@ -137,6 +137,12 @@ def number_rows(table: NDArray[np.float32] | sparse.csr_matrix) -> Rows:
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
 
 
+def dense_rows(scaled: Scaled) -> torch.Tensor:
+    """Return the inputs of the genes as a dense tensor ``[n, n_inputs]``."""
+    x = scaled.x
+    return torch.from_numpy(x if isinstance(x, np.ndarray) else x.toarray())
+
+
 def _share(ids: Rows, rows: Rows) -> tuple[Rows, Rows]:
     """Return the first sample of every different row ``[R, U]`` and which of them each sample has ``[R, B]``.
 

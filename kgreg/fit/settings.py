@@ -23,11 +23,21 @@ class TrainSettings:
         What happens in the nodes and how outputs are read.
     learning_rate, weight_decay, optimiser, betas, epsilon
         "adamw" (decay apart from the gradient) or "adam" (decay in it), with their constants.
+    decay_biases
+        Whether the decay takes biases and the scales and shifts of batch normalisation too.
+    covariate_rate
+        Factor of the learning rate for the weights of covariates at the head, which are not decayed where it is not 1:
+        a batch effect should be learned before the biology, and in full.
+    interactions
+        Covariates at the head that also multiply the neurons that are read, by name.
     decay, decay_every
         The learning rate is multiplied by ``decay`` after every ``decay_every`` epochs (0: never).
     batch_size, max_epochs, patience
         An epoch has as many steps as batches of this size need, and deals its samples to them evenly. Training stops
         after ``patience`` epochs without a lower loss on the stopping part; the best epoch is kept.
+    stopping
+        "early": as said. "none": ``max_epochs`` are trained, on the stopping part too, and the last one is kept: for a
+        number of epochs that was chosen by cross-validation within the training part.
     auxiliary, auxiliary_sum
         Weight of the loss of the heads (0: no heads), of which the mean is taken, or the sum as in the published code.
     layer_weights
@@ -54,11 +64,15 @@ class TrainSettings:
     optimiser: Literal["adamw", "adam"] = "adamw"
     betas: tuple[float, float] = (0.9, 0.999)
     epsilon: float = 1e-8
+    decay_biases: bool = True
+    covariate_rate: float = 1.0
+    interactions: tuple[str, ...] = ()
     decay: float = 1.0
     decay_every: int = 0
     batch_size: int = 64
     max_epochs: int = 100
     patience: int = 8
+    stopping: Literal["early", "none"] = "early"
     auxiliary: float = 0.3
     auxiliary_sum: bool = False
     layer_weights: tuple[float, ...] | None = None
@@ -90,7 +104,8 @@ class TrainSettings:
         """Return the settings as JSON values."""
         weights = None if self.layer_weights is None else list(self.layer_weights)
         record = {**asdict(self), "architecture": self.architecture.to_dict()}
-        return {**record, "betas": list(self.betas), "layer_weights": weights}
+        lists = {"betas": list(self.betas), "interactions": list(self.interactions), "layer_weights": weights}
+        return record | lists
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> TrainSettings:
@@ -101,6 +116,7 @@ class TrainSettings:
             | {
                 "architecture": Architecture(**record["architecture"]),
                 "betas": tuple(record["betas"]),
+                "interactions": tuple(record["interactions"]),
                 "layer_weights": None if weights is None else tuple(weights),
             }
         )

@@ -28,7 +28,7 @@ from kgreg.fit.feeding import Feed, ShuffledBatches, WholeInPieces, count_steps,
 from kgreg.fit.fitted import FittedModel, build_network, is_finished, member_state, reuse_fitted, save_fitted
 from kgreg.fit.memory import refuse_too_large
 from kgreg.fit.module import VisibleModule
-from kgreg.fit.readings import Preprocessing, Readings, Scaled
+from kgreg.fit.readings import Preprocessing, Readings, Scaled, dense_rows
 from kgreg.fit.settings import TrainSettings
 from kgreg.fit.threads import limit_threads
 
@@ -96,7 +96,7 @@ def fit_networks(
     if waiting:
         _refuse_absent_cuda(settings)
         refuse_too_large(blueprint, samples, settings, len(waiting))
-        steps = steps or count_steps(max(len(split.fit) for split in splits), settings.batch_size)
+        steps = steps or count_steps(max(len(fitted_rows(split, settings)) for split in splits), settings.batch_size)
         own = [(splits[i], seeds[i]) for i in waiting]
         scratch = None if folders is None else folders[waiting[0]] / "checkpoints"
         trained = _train(blueprint, samples, own, settings, steps, scratch, on_epoch)
@@ -107,6 +107,11 @@ def fit_networks(
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)
     return [found[i] for i in range(len(splits))]
+
+
+def fitted_rows(split: Split, settings: TrainSettings) -> NDArray[np.int64]:
+    """Return the rows that the optimiser sees."""
+    return split.fit if settings.stopping == "early" else split.train
 
 
 @dataclass(frozen=True)
@@ -124,12 +129,13 @@ class _Fit:
 
 def _prepare(readings: Readings, samples: Samples, split: Split, settings: TrainSettings, seed: int) -> _Fit:
     preprocessing = Preprocessing.fit(readings.rows(split.train), settings.scale, readings.covariates)
-    fit = preprocessing.apply(readings.rows(split.fit))
+    rows = fitted_rows(split, settings)
+    fit = preprocessing.apply(readings.rows(rows))
     if settings.shares_rows:
         fit = fit.with_shared_rows()
     target, target_scale = _scaled_target(samples, split)
     stop = preprocessing.apply(readings.rows(split.stop))
-    return _Fit(seed, preprocessing, fit, stop, target[split.fit], target[split.stop], target_scale)
+    return _Fit(seed, preprocessing, fit, stop, target[rows], target[split.stop], target_scale)
 
 
 def _train(
@@ -150,13 +156,15 @@ def _train(
         settings,
         samples.task,
         len(samples.outputs),
-        [0 if fit.preprocessing.encoder is None else len(fit.preprocessing.encoder.names) for fit in fits],
+        encoder,
         {name: block.shape[1] for name, block in readings.blocks.items()},
         networks=len(fits),
     )
     for r, seed in enumerate(seeds):
         torch.manual_seed(seed)
         network.reset_parameters(r)
+        if network.burdens is not None:
+            network.burdens.standardise(r, dense_rows(fits[r].fit))
     weights = [_class_weight(samples, split, settings) for split, _ in own]
     module = VisibleModule(network, samples.task, settings, weights, seeds)
     feed = Feed([fit.fit for fit in fits], [fit.fit_target for fit in fits])
@@ -172,7 +180,7 @@ def _train(
             settings,
             samples.task,
             len(samples.outputs),
-            [0 if encoder is None else len(encoder.names)],
+            encoder,
             {name: block.shape[1] for name, block in readings.blocks.items()},
         )
         single.load_state_dict(best.weights[r])
@@ -237,6 +245,7 @@ class _Best(Callback):
         self.losses, self.epochs = [float("inf")] * n, [-1] * n
         self.weights: list[dict[str, torch.Tensor]] = [{} for _ in seeds]
         self.history: list[list[dict[str, float]]] = [[] for _ in seeds]
+        self._early = settings.stopping == "early"
         self._whose = {"blueprint": blueprint, "seeds": seeds}
         self._on_epoch, self._max_epochs, self._patience = on_epoch, settings.max_epochs, settings.patience
 
@@ -251,7 +260,8 @@ class _Best(Callback):
                 continue
             losses = {"train_loss": module.train_loss[r], "stop_loss": module.stop_loss[r]}
             self.history[r].append({"epoch": trainer.current_epoch, **losses})
-            if losses["stop_loss"] < self.losses[r]:
+            last = trainer.current_epoch + 1 == self._max_epochs
+            if losses["stop_loss"] < self.losses[r] if self._early else last and np.isfinite(losses["stop_loss"]):
                 self.losses[r], self.epochs[r] = losses["stop_loss"], trainer.current_epoch
                 self.weights[r] = member_state(module.network, r)
         self._refresh(trainer, module)
@@ -267,7 +277,7 @@ class _Best(Callback):
         if not history:
             return True
         finite = np.isfinite(history[-1]["stop_loss"])
-        return bool(finite) and len(history) - 1 - self.epochs[r] < self._patience
+        return bool(finite) and (not self._early or len(history) - 1 - self.epochs[r] < self._patience)
 
     def state_dict(self) -> dict[str, Any]:
         return {

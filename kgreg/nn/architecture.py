@@ -16,7 +16,7 @@ CovariatesAt = Literal["head", "genes"]
 
 @dataclass(frozen=True)
 class Architecture:
-    """The options of :class:`kgreg.nn.VisibleNetwork`; the defaults are kgreg's, recipes hold those of published systems.
+    """The options of :class:`kgreg.nn.VisibleNetwork`. The defaults are kgreg's; recipes hold published systems'.
 
     Attributes
     ----------
@@ -46,6 +46,11 @@ class Architecture:
         Name -> neurons of the layers of a dense branch over a block of further inputs, such as a drug's fingerprint.
     covariates_at
         Whether covariates join at the readout or at the gene layer.
+    input_scale
+        Factor of the inputs: with weights that start small, larger inputs make the first steps larger.
+    burden
+        Not 0: every term also reads how much its genes are altered, ``log1p`` of the sum over the genes at or below it,
+        one a modality, standardised over the training samples and multiplied by this.
     """
 
     activation: Activation = "tanh"
@@ -64,6 +69,8 @@ class Architecture:
     initial_scale: float = 1.0
     blocks: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     covariates_at: CovariatesAt = "head"
+    input_scale: float = 1.0
+    burden: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "blocks", {name: tuple(widths) for name, widths in self.blocks.items()})

@@ -47,17 +47,19 @@ class EdgeRules(nn.Module):
             if not links and not len(layout.input_edges):
                 continue  # genes have a layer; what they read follows no edge
             edge, neuron = edges_of_weights(layout, program, links)
-            fixed = ~trainable[edge]
-            if fixed.any() or sign[edge].any() or (number[edge] >= 0).any() or (~np.isnan(weight[edge])).any():
+            none = edge < 0
+            signs, fixed = np.where(none, 0.0, sign[edge]), ~none & ~trainable[edge]
+            values, scaling = np.where(none, np.nan, weight[edge]), ~none & (number[edge] >= 0)
+            if fixed.any() or signs.any() or scaling.any() or (~np.isnan(values)).any():
                 self._counts[kind] = len(edge)
             self.n_fixed += int(fixed.sum())
             for name, array in (
-                ("sign", sign[edge] if sign[edge].any() else None),
+                ("sign", signs if signs.any() else None),
                 ("fixed", fixed if fixed.any() else None),
-                ("value", weight[edge] if (~np.isnan(weight[edge])).any() else None),
-                ("scaled", np.flatnonzero(number[edge] >= 0) if (number[edge] >= 0).any() else None),
-                ("link", number[edge][number[edge] >= 0] if (number[edge] >= 0).any() else None),
-                ("neuron", neuron[number[edge] >= 0] if (number[edge] >= 0).any() else None),
+                ("value", values if (~np.isnan(values)).any() else None),
+                ("scaled", np.flatnonzero(scaling) if scaling.any() else None),
+                ("link", number[edge][scaling] if scaling.any() else None),
+                ("neuron", neuron[scaling] if scaling.any() else None),
             ):
                 tensor = None if array is None else torch.from_numpy(np.ascontiguousarray(array))
                 if tensor is not None and tensor.dtype == torch.float64:

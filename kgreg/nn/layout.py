@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from kgreg.blueprint.model import Blueprint
@@ -25,7 +26,12 @@ class Layout:
     nodes
         Genes (if they have a layer), terms, heads.
     n_inputs
-        Features of the blueprint, then covariates if these join at the genes.
+        Features of the blueprint, then covariates if these join at the genes, then burdens.
+    burdens
+        ``(row, feature)`` index arrays: which features of the blueprint each burden sums, modality by modality of
+        term by term.
+    n_burdens
+        Columns of burdens.
     genes, terms
         Ids; ``genes`` in the order of their first feature. Genes without a layer are input columns themselves.
     outputs
@@ -40,6 +46,8 @@ class Layout:
 
     nodes: list[Node]
     n_inputs: int
+    burdens: tuple[Index, Index]
+    n_burdens: int
     genes: list[str]
     terms: list[str]
     outputs: list[str]
@@ -100,12 +108,16 @@ def lay_out(blueprint: Blueprint, architecture: Architecture, n_outputs: int, n_
         chosen = np.flatnonzero(from_input != links)
         chosen = chosen[np.lexsort((place[chosen], reader[chosen]))]
         reads[links] = chosen, np.searchsorted(reader[chosen], np.arange(len(terms) + 1))
+    burdens, per_term = _burdens(blueprint, terms) if architecture.burden else ((_EMPTY, _EMPTY), 0)
     for t, (term, width, level) in enumerate(
         zip(terms, blueprint.terms["width"], blueprint.terms["level"], strict=True)
     ):
         inputs, children = (place[order[ptr[t] : ptr[t + 1]]] for order, ptr in (reads[False], reads[True]))
         p = architecture.edge_dropout if level >= architecture.edge_dropout_from else 0.0
         kind = dropped(architecture.term_dropout)
+        if per_term:
+            begin = n_features + at_genes + t * per_term
+            inputs = np.concatenate([inputs, np.arange(begin, begin + per_term)])
         nodes.append(Node(term, int(width), int(level), inputs, children, edge_dropout=p, **common, **kind))
     outputs = list(dict.fromkeys(blueprint.outputs["node"]))
     heads, head_of = _heads(nodes, position, terms, outputs, architecture, n_outputs)
@@ -114,7 +126,9 @@ def lay_out(blueprint: Blueprint, architecture: Architecture, n_outputs: int, n_
     links = reads[True][0]
     return Layout(
         nodes=[*nodes, *heads],
-        n_inputs=n_features + at_genes,
+        n_inputs=n_features + at_genes + per_term * len(terms),
+        burdens=burdens,
+        n_burdens=per_term * len(terms),
         genes=genes,
         terms=terms,
         outputs=outputs,
@@ -123,6 +137,24 @@ def lay_out(blueprint: Blueprint, architecture: Architecture, n_outputs: int, n_
         link_edges=np.repeat(links, width[place[links]]),
         from_gene=of_genes,
     )
+
+
+_EMPTY: Index = np.zeros(0, dtype=np.int64)
+
+
+def _burdens(blueprint: Blueprint, terms: list[str]) -> tuple[tuple[Index, Index], int]:
+    """Return which features each burden sums (see :class:`Layout`), and the number of burdens a term."""
+    modality, names = pd.factorize(blueprint.inputs["modality"])
+    columns: dict[str, list[int]] = {}
+    for column, gene in enumerate(blueprint.inputs["node"]):
+        columns.setdefault(gene, []).append(column)
+    members = blueprint.gene_sets()
+    rows, features = [_EMPTY], [_EMPTY]
+    for t, term in enumerate(terms):
+        own = np.array(sorted(column for gene in members[term] for column in columns.get(gene, [])), dtype=np.int64)
+        rows.append(t * len(names) + modality[own])
+        features.append(own)
+    return (np.concatenate(rows), np.concatenate(features)), len(names)
 
 
 def _heads(
@@ -153,7 +185,7 @@ def _heads(
 
 
 def edges_of_weights(layout: Layout, program: Program, links: bool) -> tuple[Index, Index]:
-    """Return the edge of the blueprint and the neuron that a weight belongs to, for all weights of the terms.
+    """Return the edge of the blueprint (-1: none) and the neuron of every weight of the terms.
 
     They are the weights ``Hierarchy.link_weight[:, : len(edge)]`` (or ``input_weight``, where genes are inputs).
     """
@@ -161,5 +193,9 @@ def edges_of_weights(layout: Layout, program: Program, links: bool) -> tuple[Ind
     columns = np.repeat(program.fan if links else np.diff(program.input_ptr), program.width)[:neurons]
     first = np.repeat(program.source_ptr[:-1] if links else program.input_ptr[:-1], program.width)[:neurons]
     neuron, column, _ = spans(first, columns)
-    edges = layout.link_edges if links else layout.input_edges
-    return edges[column], neuron
+    if links:
+        return layout.link_edges[column], neuron
+    # Burdens stand behind the genes that a term reads, and belong to no edge.
+    edge = np.full(len(program.input_column), -1)
+    edge[program.input_column < layout.n_inputs - layout.n_burdens] = layout.input_edges
+    return edge[column], neuron

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from kgreg.errors import FitError
 from kgreg.nn.architecture import Architecture
 from kgreg.nn.hierarchy import Backend, Hierarchy, Node
 
@@ -19,13 +21,24 @@ class Readout(nn.Module):
     Parameters
     ----------
     n_read
-        Neurons (and covariates) that are read.
+        Neurons that are read.
+    n_covariates, interacting
+        Columns of covariates that are read beside them, and those of them that also multiply the neurons, so that what
+        a neuron means may differ between two laboratories, say.
     n_heads
         Heads of terms and of branches.
     """
 
     def __init__(
-        self, architecture: Architecture, n_read: int, n_outputs: int, n_heads: int, networks: int, link: Link
+        self,
+        architecture: Architecture,
+        n_read: int,
+        n_outputs: int,
+        n_heads: int,
+        networks: int,
+        link: Link,
+        n_covariates: int = 0,
+        interacting: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.kind, self.heads, self.link = architecture.readout, architecture.heads, link
@@ -34,14 +47,24 @@ class Readout(nn.Module):
         n_last = n_read
         if self.kind == "joined":
             n_last = architecture.joined_width
-            node = Node("joined", n_last, 0, list(range(n_read)), [], architecture.activation, architecture.norm)
-            self.joined = Hierarchy([node], n_read, networks)
+            n_joined = n_read + n_covariates
+            node = Node("joined", n_last, 0, list(range(n_joined)), [], architecture.activation, architecture.norm)
+            self.joined = Hierarchy([node], n_joined, networks)
         self._n_last = n_last
         shapes: dict[str, tuple[int, ...] | None] = dict.fromkeys(
-            ("weight", "bias", "gain", "offset", "head_gain", "head_offset")
+            ("weight", "bias", "covariate_weight", "interaction_weight", "gain", "offset", "head_gain", "head_offset")
         )
         if self.kind != "heads":
             shapes |= {"weight": (n_outputs, n_last), "bias": (n_outputs,)}
+        elif n_covariates:
+            raise FitError(
+                'readout = "heads" has no place for covariates.', 'Set covariates_at = "genes", or another readout.'
+            )
+        if n_covariates and self.joined is None:
+            shapes |= {"covariate_weight": (n_outputs, n_covariates)}
+        self.register_buffer("_interacting", torch.tensor(list(interacting), dtype=torch.int64), persistent=False)
+        if len(interacting) and self.joined is None:
+            shapes |= {"interaction_weight": (n_outputs, len(interacting) * n_read)}
         if self.heads == "tanh-linear":
             if self.kind in ("head", "joined"):
                 shapes |= {"gain": (n_outputs,), "offset": (n_outputs,)}
@@ -50,20 +73,28 @@ class Readout(nn.Module):
             self.register_parameter(name, None if shape is None else nn.Parameter(torch.empty(networks, *shape)))
 
     def reset_parameters(self, network: int, scale: float) -> None:
-        """Draw the parameters of one network anew, as those of :class:`torch.nn.Linear`."""
+        """Draw the parameters of one network anew, as those of :class:`torch.nn.Linear`; those of covariates start at 0."""
         with torch.no_grad():
             for name, parameter in self.named_parameters(recurse=False):
+                if name in ("covariate_weight", "interaction_weight"):
+                    parameter[network] = 0
+                    continue
                 bound = scale / max(self._n_last, 1) ** 0.5 if name in ("weight", "bias") else scale
                 parameter[network] = (torch.rand(parameter.shape[1:]) * 2 - 1) * bound
         if self.joined is not None:
             self.joined.reset_parameters(network, scale)
 
     def forward(
-        self, parts: list[Tensor], heads: list[Tensor], counts: Tensor | None, backend: Backend
+        self,
+        parts: list[Tensor],
+        covariates: Tensor | None,
+        heads: list[Tensor],
+        counts: Tensor | None,
+        backend: Backend,
     ) -> tuple[Tensor, Tensor | None]:
         """Return outputs ``[R, B, n_outputs]`` and auxiliary outputs ``[R, n_heads, n_outputs, B]``.
 
-        ``parts`` and ``heads`` hold rows ``[R, n, B]``.
+        ``parts`` and ``heads`` hold rows ``[R, n, B]``, as does ``covariates``.
         """
         auxiliary = None
         if self.n_heads:
@@ -76,8 +107,15 @@ class Readout(nn.Module):
             return average(auxiliary, self.link).transpose(1, 2), auxiliary
         read = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
         if self.joined is not None:
+            read = read if covariates is None else torch.cat([read, covariates], dim=1)
             read = self.joined(read.transpose(1, 2), counts, None, backend)
-        outputs = torch.baddbmm(self.bias[:, :, None], self.weight, read)  # type: ignore[index]
+        outputs = torch.baddbmm(self.bias[:, :, None], self.weight, read)  # type: ignore[index,arg-type]
+        if covariates is not None and self.joined is None:
+            outputs = torch.baddbmm(outputs, self.covariate_weight, covariates)  # type: ignore[arg-type]
+            if self.interaction_weight is not None:
+                chosen = covariates.index_select(1, self._interacting)  # type: ignore[arg-type]
+                products = (chosen[:, :, None] * read[:, None]).flatten(1, 2)
+                outputs = torch.baddbmm(outputs, self.interaction_weight, products)  # type: ignore[arg-type]
         if self.kind in ("head", "joined") and self.heads != "linear":
             outputs = torch.tanh(outputs)
             if self.heads == "tanh-linear":

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from kgreg.blueprint.model import Blueprint
 from kgreg.errors import FitError
 from kgreg.nn.architecture import Architecture
+from kgreg.nn.burdens import Burdens
 from kgreg.nn.constraints import EdgeRules
 from kgreg.nn.hierarchy import Backend, Hierarchy, Node, SparseRows
 from kgreg.nn.hierarchy.layers import drop_rows
@@ -79,6 +80,8 @@ class VisibleNetwork(nn.Module):
         Columns of covariates.
     block_sizes
         Name -> columns, for every block of ``architecture.blocks``.
+    interacting
+        Columns of the covariates that also multiply the neurons that are read.
     link
         How outputs become predictions, for ``readout = "heads"``, which averages predictions: "softmax", "sigmoid" or
         "identity".
@@ -100,6 +103,7 @@ class VisibleNetwork(nn.Module):
         *,
         n_covariates: int = 0,
         block_sizes: Mapping[str, int] | None = None,
+        interacting: Sequence[int] = (),
         link: Link = "identity",
         networks: int = 1,
         backend: Backend = "auto",
@@ -121,6 +125,7 @@ class VisibleNetwork(nn.Module):
         start = int(program.start[first])
         self.term_rows = slice(start, start + int(self.term_widths.sum()))
         self.rules = EdgeRules(layout, program, blueprint.edges, architecture.gene_scaling, networks)
+        self.burdens = Burdens(layout, self.n_inputs, networks, architecture.burden) if architecture.burden else None
         self.branches = nn.ModuleDict()
         sizes = dict(block_sizes or {})
         if sorted(sizes) != sorted(architecture.blocks):
@@ -136,9 +141,11 @@ class VisibleNetwork(nn.Module):
         rows = [np.arange(span.start, span.stop) for span in (self.hierarchy.rows(node) for node in read)]
         self.register_buffer("_output_rows", torch.from_numpy(np.concatenate(rows)), persistent=False)
         at_head = n_covariates if architecture.covariates_at == "head" else 0
-        n_read = len(self._output_rows) + at_head + sum(widths[-1] for widths in architecture.blocks.values())
+        n_read = len(self._output_rows) + sum(widths[-1] for widths in architecture.blocks.values())
         per_head = n_heads + sum(len(widths) for widths in architecture.blocks.values())
-        self.readout = Readout(architecture, n_read, n_outputs, per_head, networks, link)
+        self.readout = Readout(
+            architecture, n_read, n_outputs, per_head, networks, link, at_head, interacting if at_head else ()
+        )
         for network in range(networks):
             self.reset_parameters(network)
 
@@ -159,7 +166,7 @@ class VisibleNetwork(nn.Module):
         given = self._checked(x)
         seeds = self._seeds(seeds)
         hidden = self.hierarchy(
-            self._drop_inputs(self._with_covariates(given), seeds),
+            self._inputs(given, seeds),
             _counts(given, "genes", self.hierarchy),
             seeds,
             self.backend,
@@ -171,7 +178,7 @@ class VisibleNetwork(nn.Module):
         """Compute the same level by level; also return the activations of each, for gradients with respect to them."""
         given = self._checked(x)
         levels = self.hierarchy.levels_of(
-            _dense(self._with_covariates(given), self.hierarchy), self.backend, self.rules.weights_of(self.hierarchy)
+            _dense(self._inputs(given, None), self.hierarchy), self.backend, self.rules.weights_of(self.hierarchy)
         )
         return self._finish(given, torch.cat(levels, dim=1), self._seeds(None)), levels
 
@@ -192,9 +199,10 @@ class VisibleNetwork(nn.Module):
             rows = given.rows.get(name)
             parts.append(_expand(activations[:, total - widths[-1] : total], rows))
             heads.append(_expand(activations[:, total:], rows))
+        covariates = None
         if given.covariates is not None and self.architecture.covariates_at == "head":
-            parts.append(given.covariates.transpose(1, 2))
-        outputs, auxiliary = self.readout(parts, heads, given.counts, self.backend)
+            covariates = given.covariates.transpose(1, 2)
+        outputs, auxiliary = self.readout(parts, covariates, heads, given.counts, self.backend)
         terms = hidden[:, self.term_rows]
         if self.networks == 1:
             return NetworkOutput(outputs[0], None if auxiliary is None else auxiliary[0], terms[0])
@@ -215,20 +223,25 @@ class VisibleNetwork(nn.Module):
             raise FitError(f"The network reads {self.n_covariates} columns of covariates, the data have {columns}.")
         return given
 
-    def _with_covariates(self, given: Inputs) -> Tensor | SparseRows:
-        if given.covariates is None or self.architecture.covariates_at == "head":
-            return given.genes
-        if "genes" in given.rows:
-            raise FitError("Covariates that join at the genes leave no rows to share between samples.")
-        return torch.cat([_dense(given.genes, self.hierarchy), given.covariates], dim=2)
-
-    def _drop_inputs(self, x: Tensor | SparseRows, seeds: NDArray[np.int64]) -> Tensor | SparseRows:
-        p = self.architecture.dropout
-        if not p or not self.training:
-            return x
-        rows = _dense(x, self.hierarchy).transpose(1, 2)
-        keys = torch.arange(rows.shape[1], device=rows.device) * 4 + 3
-        return drop_rows(rows, p, torch.from_numpy(seeds).to(rows.device), keys).transpose(1, 2)
+    def _inputs(self, given: Inputs, seeds: NDArray[np.int64] | None) -> Tensor | SparseRows:
+        """Return all that the hierarchy reads: the features, dropped and scaled, covariates at the genes, burdens."""
+        x, scale = given.genes, self.architecture.input_scale
+        burdens = None if self.burdens is None else self.burdens(_dense(x, self.hierarchy))
+        if seeds is not None and self.training and self.architecture.dropout:
+            rows = _dense(x, self.hierarchy).transpose(1, 2)
+            keys = torch.arange(rows.shape[1], device=rows.device) * 4 + 3
+            seed = torch.from_numpy(seeds).to(rows.device)
+            x = drop_rows(rows, self.architecture.dropout, seed, keys).transpose(1, 2)
+        if scale != 1:
+            x = replace(x, values=x.values * x.values.dtype.type(scale)) if isinstance(x, SparseRows) else x * scale
+        parts = []
+        if given.covariates is not None and self.architecture.covariates_at == "genes":
+            if "genes" in given.rows:
+                raise FitError("Covariates that join at the genes leave no rows to share between samples.")
+            parts.append(given.covariates)
+        if burdens is not None:
+            parts.append(burdens)
+        return torch.cat([_dense(x, self.hierarchy), *parts], dim=2) if parts else x
 
     def _seeds(self, seeds: NDArray[np.int64] | None) -> NDArray[np.int64]:
         if seeds is not None:

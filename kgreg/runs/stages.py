@@ -55,8 +55,8 @@ def guide_of(experiment: Experiment) -> Guide:
 
 #: Keys of ``[training]`` that are settings of a fit under the same name.
 _OF_TRAINING = (
-    "learning_rate", "weight_decay", "optimiser", "betas", "epsilon", "decay", "decay_every", "batch_size",
-    "max_epochs", "patience", "class_weight", "loss", "accelerator", "threads", "together",
+    "learning_rate", "weight_decay", "optimiser", "betas", "epsilon", "decay_biases", "covariate_rate", "decay",
+    "decay_every", "batch_size", "max_epochs", "patience", "stopping", "class_weight", "loss", "accelerator", "threads", "together",
 )  # fmt: skip
 
 
@@ -67,6 +67,7 @@ def settings_of(experiment: Experiment) -> TrainSettings:
         architecture=network.architecture(),
         auxiliary=network.auxiliary,
         auxiliary_sum=network.auxiliary_sum,
+        interactions=tuple(network.interactions),
         layer_weights=None if network.layer_weights is None else tuple(network.layer_weights),
         scale=experiment.data.scale,
         **{key: getattr(training, key) for key in _OF_TRAINING},
@@ -160,7 +161,7 @@ def _without_constant(experiment: Experiment, samples: Samples, matching: Matchi
 
 def _limits(experiment: Experiment) -> dict[str, Any]:
     """Return how ``[knowledge]`` cuts the hierarchy to size."""
-    keys = ("min_genes", "max_genes", "redundancy", "max_depth", "root")
+    keys = ("min_genes", "max_genes", "redundancy", "max_depth", "root", "levels")
     return {key: getattr(experiment.knowledge, key) for key in keys}
 
 
