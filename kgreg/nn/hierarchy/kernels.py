@@ -151,7 +151,7 @@ def _activate(row: Any, activation: Any) -> None:
         _tanh(row)
     elif activation == 1:
         for b in range(row.size):
-            row[b] = row[b] if row[b] > d(0) else d(0)
+            row[b] = d(0) if row[b] < d(0) else row[b]  # lets NaN through
     elif activation == 2:
         for b in range(row.size):
             row[b] *= d(0.5)

@@ -111,11 +111,11 @@ class Hierarchy(nn.Module):
         device, dtype = self.bias.device, self.bias.dtype
         step = self._step(x.shape, counts, seeds)
         backend = choose(backend, device)
+        if isinstance(x, Tensor):
+            x = x.to(dtype)
         if backend != "fused":
             x = x.dense(dtype, device) if isinstance(x, SparseRows) else x
             return torch.cat(self._run_layers(x, parameters, step, backend), dim=1)
-        if isinstance(x, Tensor):
-            x = x.to(dtype)
         with torch.autocast("cpu", enabled=False):  # the kernels compute in the precision of the parameters
             return run_fused(self.program, x, parameters, step, self._twin)
 
@@ -134,6 +134,7 @@ class Hierarchy(nn.Module):
     ) -> Pass:
         if counts is None:
             counts = self.bias.new_ones(shape[:2])
+        counts = counts.to(self.bias.dtype)
         if seeds is None or not self.training:
             seeds = np.zeros(self.networks, dtype=np.int64)
         return Pass(counts, self.running, self.training, self.momentum, self.epsilon, seeds)
@@ -157,8 +158,9 @@ class Hierarchy(nn.Module):
         """Return a node's part of ``weight [R, n]`` as ``[R, width, columns]``: over its inputs, or over its children."""
         program, t = self.program, self.position[node]
         offset = program.link_offset if links else program.input_offset
+        columns = program.fan[t] if links else program.input_ptr[t + 1] - program.input_ptr[t]
         part = weight[:, int(offset[t]) : int(offset[t + 1])]
-        return part.reshape(len(weight), int(program.width[t]), -1) if part.shape[1] else part[:, :, None]
+        return part.view(len(weight), int(program.width[t]), int(columns))
 
     def extra_repr(self) -> str:
         """Say the size."""
