@@ -41,7 +41,8 @@ def split_fixed(samples: Samples, stop_fraction: float = 0.15, seed: int = 0) ->
     ------
     DataError
         If the data fix no split; if a group has samples in both parts; if a part is too small, or a class has too few
-        training samples; if ``stop_fraction`` is not between 0 and 1.
+        training samples, or a part of a survival split fewer than two events; if ``stop_fraction`` is not between 0
+        and 1.
     """
     _refuse_fraction(stop_fraction)
     if samples.parts is None:
@@ -67,6 +68,7 @@ def split_fixed(samples: Samples, stop_fraction: float = 0.15, seed: int = 0) ->
                 f"Classes with fewer than 2 training samples: {', '.join(few)}.",
                 "Each needs one to fit with and one to stop by; merge or remove these classes.",
             )
+    _refuse_too_few_events(samples, {"test": test, "training": train}, 0)
     n_inner = max(2, round(1 / stop_fraction))
     return [Split(0, *_take_stopping_part(samples, train, n_inner, 0, seed + 1), test)]
 

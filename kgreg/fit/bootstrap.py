@@ -1,11 +1,12 @@
 """Intervals of one test part: the percentile bootstrap over its samples, or over whole groups of them.
 
 A resample is a row of weights, how often each sample was drawn, so that 2,000 of them are scored by a few matrix
-products instead of 2,000 calls. :func:`score_resamples` is that, :func:`score_each_resample` the call a resample.
+products instead of 2,000 calls of :func:`kgreg.fit.metrics.score`.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -13,13 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgreg.data.samples import Task
-from kgreg.fit.metrics import Interval, score
+from kgreg.fit.metrics import Interval
 
 #: Resamples an interval is made of.
 RESAMPLES = 2000
 
 #: Weights held at a time.
 _AT_ONCE = 4_000_000
+
+#: Rows of pairs that are compared at once.
+_PAIR_ROWS = 512
 
 Weights = NDArray[np.float64]
 Scores = dict[str, NDArray[np.float64]]
@@ -46,19 +50,10 @@ def score_resamples(task: Task, target: NDArray[Any], predicted: NDArray[np.floa
     weights
         ``[resamples, n]`` from :func:`resample`.
     """
-    scorer = _SCORERS.get(task)
-    if scorer is None:
-        return score_each_resample(task, target, predicted, weights)
+    scorer = _SCORERS[task]
     step = max(1, _AT_ONCE // max(1, len(target)))
     parts = [scorer(target, predicted, weights[start : start + step]) for start in range(0, len(weights), step)]
     return {metric: np.concatenate([part[metric] for part in parts]) for metric in parts[0]}
-
-
-def score_each_resample(task: Task, target: NDArray[Any], predicted: NDArray[np.float32], weights: Weights) -> Scores:
-    """Do the same by scoring the repeated rows of every resample, for metrics that have no weighted form."""
-    rows = [np.repeat(np.arange(len(target)), drawn.astype(np.int64)) for drawn in weights]
-    scores = [score(task, target[drawn], predicted[drawn]) for drawn in rows]
-    return {metric: np.array([one[metric] for one in scores]) for metric in scores[0]}
 
 
 def bootstrap_interval(value: float, resampled: NDArray[np.float64], units: int) -> Interval:
@@ -123,26 +118,72 @@ def _score_classes(target: NDArray[Any], predicted: NDArray[np.float32], weights
     }
 
 
+def _score_labels(target: NDArray[Any], predicted: NDArray[np.float32], weights: Weights) -> Scores:
+    areas, precisions = [], []
+    for truth, given in zip(target.T, predicted.T, strict=True):
+        known = ~np.isnan(truth)
+        up, down = _by_value(truth[known] == 1, given[known], weights[:, known])
+        both = (up.sum(axis=1) > 0) & (down.sum(axis=1) > 0)
+        areas.append(_area(up, down))
+        precisions.append(np.where(both, _average_precision(up, down), np.nan))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Mean of empty slice")  # a resample without any label to score
+        return {"auroc": np.nanmean(areas, axis=0), "average_precision": np.nanmean(precisions, axis=0)}
+
+
+def _score_survival(target: NDArray[Any], predicted: NDArray[np.float32], weights: Weights) -> Scores:
+    time, event, risk = target[:, 0], target[:, 1], predicted[:, 0]
+    died = np.flatnonzero(event)
+    pairs, right = np.zeros(len(weights)), np.zeros(len(weights))
+    for start in range(0, len(died), _PAIR_ROWS):
+        rows = died[start : start + _PAIR_ROWS, None]
+        after = (time > time[rows]) | ((time == time[rows]) & (event == 0))
+        won = after * ((risk < risk[rows]) + 0.5 * (risk == risk[rows]))
+        own = weights[:, rows[:, 0]]
+        pairs += ((weights @ after.T) * own).sum(axis=1)
+        right += ((weights @ won.T) * own).sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return {"concordance": np.where(pairs > 0, right / pairs, np.nan)}
+
+
 def _auroc(target: NDArray[Any], probability: NDArray[np.float64], weights: Weights) -> NDArray[np.float64]:
     """Return the mean area of one class against the rest; of two classes, that of the second."""
     n_classes = probability.shape[1]
-    areas = []
-    for c in [1] if n_classes == 2 else range(n_classes):
-        values, tied = np.unique(probability[:, c], return_inverse=True)
-        order = np.argsort(tied, kind="stable")
-        starts = np.searchsorted(tied[order], np.arange(len(values)))
-        drawn, positive = weights[:, order], (target[order] == c).astype(np.float64)
-        up = np.add.reduceat(drawn * positive, starts, axis=1)
-        down = np.add.reduceat(drawn * (1 - positive), starts, axis=1)
-        below = np.cumsum(down, axis=1) - down / 2  # of those that tie, half
-        pairs = up.sum(axis=1) * down.sum(axis=1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            areas.append(np.where(pairs > 0, (up * below).sum(axis=1) / pairs, np.nan))
+    classes = [1] if n_classes == 2 else range(n_classes)
+    areas = [_area(*_by_value(target == c, probability[:, c], weights)) for c in classes]
     present = np.stack([weights[:, target == c].sum(axis=1) for c in range(n_classes)]) > 0
     return np.where(present.all(axis=0), np.mean(areas, axis=0), np.nan)
 
 
-_SCORERS: dict[str, Callable[[NDArray[Any], NDArray[np.float32], Weights], Scores]] = {
-    "regression": _score_values,
+def _by_value(positive: NDArray[np.bool_], given: NDArray[Any], weights: Weights) -> tuple[Weights, Weights]:
+    """Return the weight of positives and of negatives at every distinct value, rising: ``[resamples, values]``."""
+    values, tied = np.unique(given, return_inverse=True)
+    order = np.argsort(tied, kind="stable")
+    starts = np.searchsorted(tied[order], np.arange(len(values)))
+    drawn, up = weights[:, order], positive[order].astype(np.float64)
+    return np.add.reduceat(drawn * up, starts, axis=1), np.add.reduceat(drawn * (1 - up), starts, axis=1)
+
+
+def _area(up: Weights, down: Weights) -> NDArray[np.float64]:
+    """Return the area under the ROC curve; NaN without a pair."""
+    below = np.cumsum(down, axis=1) - down / 2  # of those that tie, half
+    pairs = up.sum(axis=1) * down.sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(pairs > 0, (up * below).sum(axis=1) / pairs, np.nan)
+
+
+def _average_precision(up: Weights, down: Weights) -> NDArray[np.float64]:
+    """Return the mean precision at the values of the positives; NaN without one."""
+    right, wrong = (np.cumsum(part[:, ::-1], axis=1)[:, ::-1] for part in (up, down))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        precision = np.where(up > 0, right / (right + wrong), 0.0)
+        average: NDArray[np.float64] = (up * precision).sum(axis=1) / up.sum(axis=1)
+    return average
+
+
+_SCORERS: dict[Task, Callable[[NDArray[Any], NDArray[np.float32], Weights], Scores]] = {
     "classification": _score_classes,
+    "regression": _score_values,
+    "multilabel": _score_labels,
+    "survival": _score_survival,
 }

@@ -274,6 +274,16 @@ def test_parts_that_are_too_small_are_refused() -> None:
         split_fixed(fixed([i / 7 for i in range(10)], {0, 1}), 1.5)
 
 
+def test_both_parts_of_a_fixed_survival_split_need_events() -> None:
+    samples = survival([True] * 12 + [False] * 12)
+    parts = np.where(np.arange(24) % 3 == 0, "test", "train")
+    (split,) = split_fixed(replace(samples, parts=parts), 0.25)
+    assert samples.target[split.stop, 1].sum() >= 2
+    parts = np.where(np.arange(24) >= 11, "test", "train")
+    with pytest.raises(DataError, match=r"the test part holds fewer than 2 events \(test part 1 of 13 samples"):
+        split_fixed(replace(samples, parts=parts))
+
+
 # ---- scaling ---------------------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -16,10 +17,21 @@ from kgreg.fit.bootstrap import (
     bootstrap_comparison,
     bootstrap_interval,
     resample,
-    score_each_resample,
     score_resamples,
 )
+from kgreg.fit.crossval import _resampled
 from tests.small_data import FAST, small_blueprint, small_samples
+
+
+def score_each_resample(
+    task: Task, target: np.ndarray, predicted: np.ndarray, weights: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Score the repeated rows of every resample, one after the other."""
+    rows = [np.repeat(np.arange(len(target)), drawn.astype(int)) for drawn in weights]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scores = [score(task, target[drawn], predicted[drawn]) for drawn in rows]
+    return {metric: np.array([one[metric] for one in scores]) for metric in scores[0]}
 
 
 @settings(max_examples=25, deadline=None)
@@ -43,6 +55,25 @@ def test_values_score_as_the_repeated_rows_do(n: int, seed: int, shift: float, s
     weights = resample(n, rng.integers(0, 5, n), seed, 25)
     several = np.array([len(np.unique(target[row > 0])) > 2 for row in weights])
     same("regression", target, predicted, weights[several])
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(2, 30), st.integers(1, 3), st.integers(0, 10_000), st.booleans())
+def test_labels_score_as_the_repeated_rows_do(n: int, n_labels: int, seed: int, ties: bool) -> None:
+    rng = np.random.default_rng(seed)
+    target = rng.choice([0.0, 1.0, np.nan], (n, n_labels), p=[0.5, 0.3, 0.2]).astype(np.float32)
+    predicted = rng.random((n, n_labels)).astype(np.float32)
+    same("multilabel", target, np.round(predicted * 4) / 4 if ties else predicted, resample(n, None, seed, 10))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(2, 40), st.integers(0, 10_000), st.booleans())
+def test_survival_scores_as_the_repeated_rows_do(n: int, seed: int, ties: bool) -> None:
+    rng = np.random.default_rng(seed)
+    time = rng.integers(1, 6, n) if ties else rng.random(n) + 0.1
+    target = np.stack([time, rng.random(n) < 0.6], axis=1).astype(np.float32)
+    risk = (rng.integers(0, 4, n) if ties else rng.normal(size=n)).astype(np.float32)[:, None]
+    same("survival", target, risk, resample(n, rng.integers(0, 8, n), seed, 15))
 
 
 def same(task: Task, target: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> None:
@@ -141,14 +172,23 @@ def test_the_intervals_are_those_of_the_mean_over_replicates_paired_with_the_bas
         ]
         return np.mean([scores["pearson_r"] for scores in each], axis=0)
 
-    from kgreg.fit.crossval import _resampled
-
     fast, units = _resampled(result.predictions, split, samples, result.seed)
     assert units == 20
     np.testing.assert_allclose(fast["graph"]["pearson_r"][:300], drawn("graph"), atol=1e-5)
     difference = fast["graph"]["pearson_r"] - fast["baseline"]["pearson_r"]
     found = result.summary()["comparisons"]["baseline"]
     assert (found["low"], found["high"]) == pytest.approx(tuple(np.percentile(difference, [2.5, 97.5])))
+
+
+@pytest.mark.parametrize("task", ["multilabel", "survival"])
+def test_every_task_has_intervals_on_a_fixed_split(task: Task) -> None:
+    summary = fit(fixed(small_samples(task), groups=True), replicates=2, rewired=1, labels=1).summary()
+    assert [arm["arm"] for arm in summary["arms"]] == [
+        *("graph", "graph, ensemble of 2", "baseline", "rewired", "labels")
+    ]
+    for arm in summary["arms"]:
+        for metric in arm["metrics"].values():
+            assert metric["low"] <= metric["mean"] <= metric["high"]
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
