@@ -347,7 +347,7 @@ def test_the_command_imports_says_what_it_did_and_writes_nothing_on_an_error(tmp
     assert "5 genes, 3 terms" in done.stdout
     assert "Note 5 validation samples train" in done.stdout.replace("split: ", "Note ")
     assert f"kgreg run {tmp_path / 'out' / 'experiment.toml'}" in done.stdout
-    assert tomllib.loads((tmp_path / "out" / "experiment.toml").read_text())["network"]["width"] == 6
+    assert tomllib.loads((tmp_path / "out" / "experiment.toml").read_text())["recipe"] == "drugcell"
     (tmp_path / "in" / "gene2ind.txt").unlink()
     done = kgreg("drugcell", tmp_path / "in", "--output", tmp_path / "other")
     assert done.returncode == 1

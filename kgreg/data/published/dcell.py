@@ -22,7 +22,6 @@ from kgreg.sources.files import read_lines
 
 _FILES = {"topology": ["*topology*.txt"], "train": ["*training_data*.txt", "*training*.txt"], "test": ["*test*.txt"]}
 #: max(10, a fifth of the term's genes) neurons, Linear -> batch norm -> tanh, the terms' own heads at 0.3.
-_NETWORK = {"width": 10, "width_fraction": 0.2, "order": "norm-tanh", "auxiliary": 0.3}
 
 
 @dataclass
@@ -82,9 +81,9 @@ def import_dcell(folder: Path) -> Imported:
         data["constant_genes"] = "drop"
     experiment = {
         "title": f"DCell: growth of {len(obs):,} yeast strains",
+        "recipe": "dcell",
         "data": data,
         "knowledge": {"guide": "blueprint", "blueprint": "blueprint"},
-        "network": dict(_NETWORK),
         "knockouts": {"automatic": 0},
     }
     return Imported(blueprint, adata, experiment, notes)

@@ -25,7 +25,6 @@ _FILES = {
     "fingerprints": ["drug2fingerprint.txt"],
 }
 #: Six neurons a term, Linear -> tanh -> batch norm, the terms' own heads at 0.2.
-_NETWORK = {"width": 6, "order": "tanh-norm", "auxiliary": 0.2}
 
 
 def import_drugcell(folder: Path) -> Imported:
@@ -39,4 +38,4 @@ def import_drugcell(folder: Path) -> Imported:
     files = find_files(folder, _FILES, optional=("val", "drugs", "fingerprints"))
     if "fingerprints" in files and "drugs" not in files:
         find_files(folder, {"drugs": _FILES["drugs"]})  # without numbers the fingerprints belong to no drug
-    return import_responses("DrugCell", files, {"mutation": "mutation"}, _NETWORK)
+    return import_responses("DrugCell", files, {"mutation": "mutation"}, "drugcell")

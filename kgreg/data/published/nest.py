@@ -26,7 +26,6 @@ _FILES = {
 }
 _LAYERS = {"mutation": "mutation", "deletion": "cndeletion", "amplification": "cnamplification"}
 #: Four neurons a term, Linear -> tanh -> batch norm, the terms' own heads at 0.3.
-_NETWORK = {"width": 4, "order": "tanh-norm", "auxiliary": 0.3}
 
 
 def import_nest(folder: Path) -> Imported:
@@ -38,4 +37,4 @@ def import_nest(folder: Path) -> Imported:
         If a file is missing or not what it should be; the message has file and line.
     """
     files = find_files(folder, _FILES, optional=("drugs", "fingerprints"))
-    return import_responses("NeST", files, _LAYERS, _NETWORK)
+    return import_responses("NeST", files, _LAYERS, "nest")

@@ -44,7 +44,7 @@ def import_responses(
     name: str,
     files: Mapping[str, Path],
     layers: Mapping[str, str],
-    network: Mapping[str, object],
+    recipe: str,
 ) -> Imported:
     """Read a project on drug responses.
 
@@ -57,8 +57,8 @@ def import_responses(
         ``val``, ``drugs`` and ``fingerprints``.
     layers
         Role of a matrix -> name of the layer.
-    network
-        Settings of the published network.
+    recipe
+        Name of the recipe of the published network.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def import_responses(
         "task": "regression",
         **group,
         "split": "split",
-        **({"blocks": blocks} if blocks else {}),
+        **({"blocks": blocks} if blocks or recipe == "drugcell" else {}),
     }
     flat = _constant(adata, list(blueprint.genes["label"]))
     if flat:
@@ -110,9 +110,11 @@ def import_responses(
         data["constant_genes"] = "drop"
     experiment = {
         "title": f"{name}: response of cell lines to {'a drug' if len(drugs) == 1 else f'{len(drugs):,} drugs'}",
+        "recipe": recipe,
         "data": data,
         "knowledge": {"guide": "blueprint", "blueprint": "blueprint"},
-        "network": dict(network),
+        # With a single drug there is nothing to join.
+        **({"network": {"blocks": {}, "readout": "head"}} if recipe == "drugcell" and not blocks else {}),
         "knockouts": {"automatic": 0},
     }
     return Imported(blueprint, adata, experiment, notes)
