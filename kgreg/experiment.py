@@ -170,7 +170,7 @@ class KnowledgeSection(_Section):
 class NetworkSection(_Section):
     """``[network]``: neurons a term, and what happens in them.
 
-    ``covariates_at`` says where the covariates enter: beside the outputs' neurons, or beside the genes of every term.
+    ``covariates_at`` says where the covariates enter: beside the neurons that are read, at the genes, or also at every term.
     """
 
     width: Annotated[int, Field(ge=1)] = 4
@@ -193,7 +193,7 @@ class NetworkSection(_Section):
     edge_dropout_from: Annotated[int, Field(ge=1)] = 1
     initial_scale: Annotated[float, Field(gt=0)] = 1.0
     blocks: dict[str, Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]] = {}
-    covariates_at: Literal["head", "genes"] = "head"
+    covariates_at: Literal["head", "genes", "terms"] = "head"
     interactions: list[str] = []
     input_scale: Annotated[float, Field(gt=0)] = 1.0
     burden: Annotated[float, Field(ge=0)] = 0.0

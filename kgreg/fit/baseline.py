@@ -20,7 +20,7 @@ from kgreg.fit.settings import TrainSettings
 
 #: Inverse penalties tried for logistic regression, penalties tried for ridge and for Cox regression.
 C_GRID = (0.01, 0.1, 1.0)
-ALPHA_GRID = (1.0, 10.0, 100.0, 1000.0)
+ALPHA_GRID = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 PENALTY_GRID = (10.0, 1.0, 0.1, 0.01)
 
 #: What is tried for a task, and what it is called.

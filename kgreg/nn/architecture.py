@@ -11,7 +11,7 @@ from kgreg.nn.hierarchy import Activation, Norm
 
 Heads = Literal["none", "linear", "tanh", "tanh-linear", "layer"]
 Readout = Literal["linear", "terms", "head", "joined", "heads"]
-CovariatesAt = Literal["head", "genes"]
+CovariatesAt = Literal["head", "genes", "terms"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ class Architecture:
     blocks
         Name -> neurons of the layers of a dense branch over a block of further inputs, such as a drug's fingerprint.
     covariates_at
-        Whether covariates join at the readout or at the gene layer.
+        Whether covariates join at the readout ("head"), at the gene layer ("genes"), or at the readout and at every
+        term ("terms").
     input_scale
         Factor of the inputs: with weights that start small, larger inputs make the first steps larger.
     burden

@@ -26,7 +26,9 @@ class Layout:
     nodes
         Genes (if they have a layer), terms, heads.
     n_inputs
-        Features of the blueprint, then covariates if these join at the genes, then burdens.
+        Features of the blueprint, then covariates if these join at genes or terms, then burdens.
+    n_features
+        Features of the blueprint.
     burdens
         ``(row, feature)`` index arrays: which features of the blueprint each burden sums, modality by modality of
         term by term.
@@ -46,6 +48,7 @@ class Layout:
 
     nodes: list[Node]
     n_inputs: int
+    n_features: int
     burdens: tuple[Index, Index]
     n_burdens: int
     genes: list[str]
@@ -70,6 +73,7 @@ def lay_out(blueprint: Blueprint, architecture: Architecture, n_outputs: int, n_
     genes = list(dict.fromkeys(blueprint.inputs["node"]))
     n_features = len(blueprint.inputs)
     at_genes = n_covariates if architecture.covariates_at == "genes" else 0
+    n_shared = n_covariates if architecture.covariates_at != "head" else 0
     layer = architecture.gene_layer
     if layer is None:
         layer = len(genes) < n_features or at_genes > 0
@@ -115,8 +119,10 @@ def lay_out(blueprint: Blueprint, architecture: Architecture, n_outputs: int, n_
         inputs, children = (place[order[ptr[t] : ptr[t + 1]]] for order, ptr in (reads[False], reads[True]))
         p = architecture.edge_dropout if level >= architecture.edge_dropout_from else 0.0
         kind = dropped(architecture.term_dropout)
+        if architecture.covariates_at == "terms":
+            inputs = np.concatenate([inputs, np.arange(n_features, n_features + n_shared)])
         if per_term:
-            begin = n_features + at_genes + t * per_term
+            begin = n_features + n_shared + t * per_term
             inputs = np.concatenate([inputs, np.arange(begin, begin + per_term)])
         nodes.append(Node(term, int(width), int(level), inputs, children, edge_dropout=p, **common, **kind))
     outputs = list(dict.fromkeys(blueprint.outputs["node"]))
@@ -126,7 +132,8 @@ def lay_out(blueprint: Blueprint, architecture: Architecture, n_outputs: int, n_
     links = reads[True][0]
     return Layout(
         nodes=[*nodes, *heads],
-        n_inputs=n_features + at_genes + per_term * len(terms),
+        n_inputs=n_features + n_shared + per_term * len(terms),
+        n_features=n_features,
         burdens=burdens,
         n_burdens=per_term * len(terms),
         genes=genes,
@@ -195,7 +202,7 @@ def edges_of_weights(layout: Layout, program: Program, links: bool) -> tuple[Ind
     neuron, column, _ = spans(first, columns)
     if links:
         return layout.link_edges[column], neuron
-    # Burdens stand behind the genes that a term reads, and belong to no edge.
+    # Covariates and burdens stand behind the genes that a term reads, and belong to no edge.
     edge = np.full(len(program.input_column), -1)
-    edge[program.input_column < layout.n_inputs - layout.n_burdens] = layout.input_edges
+    edge[program.input_column < layout.n_features] = layout.input_edges
     return edge[column], neuron

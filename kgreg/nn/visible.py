@@ -140,7 +140,7 @@ class VisibleNetwork(nn.Module):
         read = layout.terms if architecture.readout == "terms" else layout.outputs
         rows = [np.arange(span.start, span.stop) for span in (self.hierarchy.rows(node) for node in read)]
         self.register_buffer("_output_rows", torch.from_numpy(np.concatenate(rows)), persistent=False)
-        at_head = n_covariates if architecture.covariates_at == "head" else 0
+        at_head = n_covariates if architecture.covariates_at != "genes" else 0
         n_read = len(self._output_rows) + sum(widths[-1] for widths in architecture.blocks.values())
         per_head = n_heads + sum(len(widths) for widths in architecture.blocks.values())
         self.readout = Readout(
@@ -200,7 +200,7 @@ class VisibleNetwork(nn.Module):
             parts.append(_expand(activations[:, total - widths[-1] : total], rows))
             heads.append(_expand(activations[:, total:], rows))
         covariates = None
-        if given.covariates is not None and self.architecture.covariates_at == "head":
+        if given.covariates is not None and self.architecture.covariates_at != "genes":
             covariates = given.covariates.transpose(1, 2)
         outputs, auxiliary = self.readout(parts, covariates, heads, given.counts, self.backend)
         terms = hidden[:, self.term_rows]
@@ -235,9 +235,9 @@ class VisibleNetwork(nn.Module):
         if scale != 1:
             x = replace(x, values=x.values * x.values.dtype.type(scale)) if isinstance(x, SparseRows) else x * scale
         parts = []
-        if given.covariates is not None and self.architecture.covariates_at == "genes":
+        if given.covariates is not None and self.architecture.covariates_at != "head":
             if "genes" in given.rows:
-                raise FitError("Covariates that join at the genes leave no rows to share between samples.")
+                raise FitError("Covariates that join at genes or terms leave no rows to share between samples.")
             parts.append(given.covariates)
         if burdens is not None:
             parts.append(burdens)

@@ -1,0 +1,1 @@
+"""Accuracy on two real tasks of published projects."""
