@@ -25,7 +25,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 
 from kgreg import read_experiment, run_experiment
 from kgreg.blueprint import Blueprint, load_blueprint
-from kgreg.data.published import import_project, write_import
+from kgreg.data.published import FORMATS, write_import
 
 HERE = Path(__file__).parent
 TASKS = {
@@ -50,7 +50,7 @@ def main() -> None:
             kind, source = TASKS[name]
             project = Path(scratch) / kind
             if not project.exists():
-                write_import(import_project(kind, options.folder / source), project)
+                write_import(FORMATS[kind](options.folder / source), project)
             shutil.copy(HERE / f"{name}.toml", project / f"{name}.toml")
             experiment = read_experiment(project / f"{name}.toml")
             run = run_experiment(experiment.replace("output", folder=str(Path(scratch) / name)), workers=os.cpu_count())

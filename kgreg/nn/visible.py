@@ -139,9 +139,10 @@ class VisibleNetwork(nn.Module):
             )
         read = layout.terms if architecture.readout == "terms" else layout.outputs
         rows = [np.arange(span.start, span.stop) for span in (self.hierarchy.rows(node) for node in read)]
-        self.register_buffer("_output_rows", torch.from_numpy(np.concatenate(rows)), persistent=False)
+        # What the readout reads: the neurons of the nodes that are read, and those of the heads, which stand last.
+        self._taken = np.concatenate(rows), np.arange(self.term_rows.stop, program.n_neurons)
         at_head = n_covariates if architecture.covariates_at != "genes" else 0
-        n_read = len(self._output_rows) + sum(widths[-1] for widths in architecture.blocks.values())
+        n_read = len(self._taken[0]) + sum(widths[-1] for widths in architecture.blocks.values())
         per_head = n_heads + sum(len(widths) for widths in architecture.blocks.values())
         self.readout = Readout(
             architecture, n_read, n_outputs, per_head, networks, link, at_head, interacting if at_head else ()
@@ -165,14 +166,15 @@ class VisibleNetwork(nn.Module):
         """
         given = self._checked(x)
         seeds = self._seeds(seeds)
-        hidden = self.hierarchy(
+        hidden, read, heads = self.hierarchy.take(
             self._inputs(given, seeds),
+            self._taken,
             _counts(given, "genes", self.hierarchy),
             seeds,
             self.backend,
             self.rules.weights_of(self.hierarchy),
         )
-        return self._finish(given, hidden, seeds)
+        return self._finish(given, hidden, read, heads, seeds)
 
     def trace(self, x: Tensor | Inputs) -> tuple[NetworkOutput, list[Tensor]]:
         """Compute the same level by level; also return the activations of each, for gradients with respect to them."""
@@ -180,25 +182,29 @@ class VisibleNetwork(nn.Module):
         levels = self.hierarchy.levels_of(
             _dense(self._inputs(given, None), self.hierarchy), self.backend, self.rules.weights_of(self.hierarchy)
         )
-        return self._finish(given, torch.cat(levels, dim=1), self._seeds(None)), levels
+        hidden = torch.cat(levels, dim=1)
+        read, heads = (hidden[:, rows] for rows in self._taken)
+        return self._finish(given, hidden, read, heads, self._seeds(None)), levels
 
     def predict(self, x: Tensor | Inputs) -> Tensor:
         """Return the outputs alone, ``[batch, n_outputs]``."""
         outputs: Tensor = self(x).outputs
         return outputs
 
-    def _finish(self, given: Inputs, hidden: Tensor, seeds: NDArray[np.int64]) -> NetworkOutput:
-        parts = [_expand(hidden[:, self._output_rows], given.rows.get("genes"))]  # type: ignore[index]
-        n_neurons = self.term_rows.stop
-        heads = [_expand(hidden[:, n_neurons:], given.rows.get("genes"))]
+    def _finish(
+        self, given: Inputs, hidden: Tensor, read: Tensor, heads_read: Tensor, seeds: NDArray[np.int64]
+    ) -> NetworkOutput:
+        parts = [_expand(read, given.rows.get("genes"))]
+        heads = [_expand(heads_read, given.rows.get("genes"))]
         for name, branch in self.branches.items():
-            counts = _counts(given, name, branch)  # type: ignore[arg-type]
-            activations = branch(given.blocks[name], counts, seeds, self.backend)
+            assert isinstance(branch, Hierarchy)
+            counts = _counts(given, name, branch)
             widths = self.architecture.blocks[name]
             total = sum(widths)
-            rows = given.rows.get(name)
-            parts.append(_expand(activations[:, total - widths[-1] : total], rows))
-            heads.append(_expand(activations[:, total:], rows))
+            taken = np.arange(total - widths[-1], total), np.arange(total, branch.program.n_neurons)
+            _, last, own = branch.take(given.blocks[name], taken, counts, seeds, self.backend)
+            parts.append(_expand(last, given.rows.get(name)))
+            heads.append(_expand(own, given.rows.get(name)))
         covariates = None
         if given.covariates is not None and self.architecture.covariates_at != "genes":
             covariates = given.covariates.transpose(1, 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numba
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from kgreg.nn.hierarchy import kernels
-from kgreg.nn.hierarchy.inputs import SparseRows, find_sparse
+from kgreg.nn.hierarchy.inputs import ByFeature, SparseRows, find_sparse
 from kgreg.nn.hierarchy.program import Program
 
 
@@ -45,8 +45,14 @@ class Pass(NamedTuple):
 Twin = Callable[[Tensor, Parameters, Pass], Tensor]
 
 
+#: Rows to take, each an index of neurons without repeats.
+Take = Sequence[np.ndarray[Any, np.dtype[np.int64]]]
+
+
 class _Fused(torch.autograd.Function):
-    """``x [R, B, I]``, parameters -> ``hidden [R, N, B]``.
+    """``x [R, B, I]``, parameters -> ``hidden [R, N, B]``, and some of its rows once more for each index in ``take``.
+
+    Whoever reads a few rows takes them here: cut from ``hidden``, each would get a gradient of the size of ``hidden``.
 
     The way back is a kernel too, which autograd cannot see through; where a derivative of the derivative is asked for
     (``create_graph=True``), it is taken through the differentiable twin instead.
@@ -54,90 +60,118 @@ class _Fused(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, program: Program, step: Pass, twin: Twin, x: Tensor | SparseRows, *parameters: Tensor
-    ) -> Tensor:
+        ctx: Any, program: Program, step: Pass, twin: Twin, take: Take, x: Tensor | SparseRows, *parameters: Tensor
+    ) -> tuple[Tensor, ...]:
         networks, batch, _ = x.shape
         values = [_array(p) for p in parameters]
         dtype = values[0].dtype
-        source, sparse = _inputs(x, dtype)
+        threads = use_threads()
+        source, sparse = read_inputs(x, dtype)
         hidden = np.empty((networks, program.n_neurons, batch), dtype)
         saved = np.empty_like(hidden) if program.n_normed else np.empty((networks, program.n_neurons, 0), dtype)
         stats = np.empty((2, networks, program.n_normed), dtype)
         counts = _array(step.counts)
         totals = counts.sum(axis=1)
         before = None
-        if ctx.needs_input_grad[3] or any(ctx.needs_input_grad[4:]):
+        if any(ctx.needs_input_grad):
             before = step.running.clone()  # the twin must start where this pass did
         kernels.forward(
-            program, _use_threads(), source, sparse, counts, totals, *values, _array(step.running), step.training, step.momentum,
-            step.epsilon, step.seeds, hidden, saved, stats,
+            program, threads, source, sparse, counts, totals, *values, _array(step.running), step.training,
+            step.momentum, step.epsilon, step.seeds, hidden, saved, stats,
         )  # fmt: skip
         result = torch.from_numpy(hidden)
+        ctx.set_materialize_grads(False)
         ctx.save_for_backward(x if isinstance(x, Tensor) else None, *parameters, result)
         ctx.rows = None if isinstance(x, Tensor) else x
-        ctx.program, ctx.step, ctx.twin = program, step, twin
+        ctx.program, ctx.step, ctx.twin, ctx.take = program, step, twin, take
         ctx.kept = source, sparse, counts, totals, saved, stats, before
-        return result
+        return (result, *(torch.from_numpy(hidden[:, rows]) for rows in take))
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:
         x, *parameters, hidden = ctx.saved_tensors
         if torch.is_grad_enabled():
             leaf = ctx.rows.dense(hidden.dtype) if x is None else x
-            return (None, None, None, *_through_twin(ctx, leaf, parameters, gradients[0]))
+            return (None, None, None, None, *_through_twin(ctx, leaf, parameters, gradients))
         program, step = ctx.program, ctx.step
         source, sparse, counts, totals, saved, stats, _ = ctx.kept
         values = [_array(p) for p in parameters]
-        shape = (source.shape[0], source.shape[1], hidden.shape[2] if ctx.needs_input_grad[3] else 0)
+        shape = (source.shape[0], source.shape[1], hidden.shape[2] if ctx.needs_input_grad[4] else 0)
         d_x = np.empty(shape, hidden.numpy().dtype)
         found = [np.zeros_like(value) for value in values]
-        gradient = np.array(gradients[0].detach().numpy(), order="C")
+        gradient, given = _gather(hidden, ctx.take, gradients)
         d_input, d_link, d_bias, d_scale, d_shift = found
         kernels.backward(
-            program, _use_threads(), source, sparse, counts, totals, values[0], values[1], values[3], step.training, step.seeds,
-            _array(hidden), saved, stats, gradient, d_x, d_input, d_link, d_bias, d_scale, d_shift,
+            program, use_threads(), source, sparse, counts, totals, values[0], values[1], values[3], step.training,
+            step.seeds, _array(hidden), saved, stats, gradient, given, d_x, d_input, d_link, d_bias, d_scale, d_shift,
         )  # fmt: skip
-        returned = torch.from_numpy(d_x).transpose(1, 2) if ctx.needs_input_grad[3] else None
-        return (None, None, None, returned, *(torch.from_numpy(array) for array in found))
+        returned = torch.from_numpy(d_x).transpose(1, 2) if ctx.needs_input_grad[4] else None
+        return (None, None, None, None, returned, *(torch.from_numpy(array) for array in found))
 
 
-def run_fused(program: Program, x: Tensor | SparseRows, parameters: Parameters, step: Pass, twin: Twin) -> Tensor:
-    """Return ``hidden [R, N, B]`` for ``x [R, B, I]``; see :class:`Parameters` and :class:`Pass`."""
-    hidden: Tensor = _Fused.apply(program, step, twin, x, *parameters)  # type: ignore[no-untyped-call]
-    return hidden
+def run_fused(
+    program: Program, x: Tensor | SparseRows, parameters: Parameters, step: Pass, twin: Twin, take: Take = ()
+) -> tuple[Tensor, ...]:
+    """Return ``hidden [R, N, B]`` for ``x [R, B, I]``, and its rows ``take``; see :class:`Pass`."""
+    found: tuple[Tensor, ...] = _Fused.apply(program, step, twin, take, x, *parameters)  # type: ignore[no-untyped-call]
+    return found
 
 
-def _through_twin(ctx: Any, x: Tensor, parameters: list[Tensor], gradient: Tensor) -> list[Tensor | None]:
+def _gather(hidden: Tensor, take: Take, gradients: Sequence[Tensor | None]) -> tuple[Any, Any]:
+    """Return the gradient of ``hidden`` in an array of its own, and which rows of it are filled in."""
+    whole, *parts = gradients
+    given = np.full(hidden.shape[1], whole is not None)
+    if whole is not None:
+        gradient = np.array(whole.detach().numpy(), order="C")
+    else:
+        gradient = np.empty(hidden.shape, hidden.numpy().dtype)
+    for rows, part in zip(take, parts, strict=True):
+        if part is not None:
+            gradient[:, rows[~given[rows]]] = 0
+            gradient[:, rows] += part.detach().numpy()
+            given[rows] = True
+    return gradient, given
+
+
+def _through_twin(ctx: Any, x: Tensor, parameters: list[Tensor], gradients: Sequence[Tensor | None]) -> list[Any]:
     leaves = [x, *parameters]
-    wanted = [i for i, needed in enumerate(ctx.needs_input_grad[3:]) if needed]
+    wanted = [i for i, needed in enumerate(ctx.needs_input_grad[4:]) if needed]
     step = ctx.step._replace(running=ctx.kept[-1])
     hidden = ctx.twin(x, Parameters(*parameters), step)
-    found = torch.autograd.grad(hidden, [leaves[i] for i in wanted], gradient, create_graph=True, allow_unused=True)
+    outputs = [hidden, *(hidden[:, rows] for rows in ctx.take)]
+    pairs = [(output, gradient) for output, gradient in zip(outputs, gradients, strict=True) if gradient is not None]
+    found = torch.autograd.grad(
+        [output for output, _ in pairs],
+        [leaves[i] for i in wanted],
+        [gradient for _, gradient in pairs],
+        create_graph=True,
+        allow_unused=True,
+    )
     returned: list[Tensor | None] = [None] * len(leaves)
     for i, tensor in zip(wanted, found, strict=True):
         returned[i] = tensor
     return returned
 
 
-def _inputs(x: Tensor | SparseRows, dtype: Any) -> tuple[Any, tuple[Any, Any, Any]]:
+def read_inputs(x: Tensor | SparseRows, dtype: Any) -> tuple[Any, ByFeature]:
     """Return the inputs feature by feature, or the values other than 0 where they are few."""
-    few = x if isinstance(x, SparseRows) else None
-    if few is None:
-        array = np.ascontiguousarray(x.detach().numpy(), dtype)  # type: ignore[union-attr]
-        few = find_sparse(array)
-        if few is None:
-            nothing = np.zeros(0, np.int64)
-            return np.ascontiguousarray(array.transpose(0, 2, 1)), (nothing.reshape(0, 0), nothing, np.zeros(0, dtype))
-    networks, _, inputs = few.shape
-    return np.empty((networks, inputs, 0), dtype), few.by_feature(dtype)
+    networks, _, inputs = x.shape
+    if isinstance(x, SparseRows):
+        return np.empty((networks, inputs, 0), dtype), x.by_feature(dtype)
+    array = np.ascontiguousarray(x.detach().numpy(), dtype)
+    few = find_sparse(array)
+    if few is not None:
+        return np.empty((networks, inputs, 0), dtype), few
+    nothing = np.zeros(0, np.int64)
+    return np.ascontiguousarray(array.transpose(0, 2, 1)), ByFeature(nothing.reshape(0, 0), nothing, array[:0, 0, 0])
 
 
 def _array(tensor: Tensor) -> np.ndarray[Any, Any]:
     return np.ascontiguousarray(tensor.detach().numpy())
 
 
-def _use_threads() -> int:
+def use_threads() -> int:
     """Let the kernels use as many threads as torch does; return the number."""
-    threads = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)
+    threads = min(torch.get_num_threads(), int(numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
     numba.set_num_threads(threads)
     return threads

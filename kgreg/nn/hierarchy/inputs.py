@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,10 +11,19 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor
 
-from kgreg.nn.hierarchy import kernels
+from kgreg.nn.hierarchy import features
 
 #: Inputs with a larger share of values other than 0 are read densely.
 SPARSE_BELOW = 0.15
+
+
+class ByFeature(NamedTuple):
+    """Values other than 0 of R tables: of feature i, ``value`` at the samples ``sample``, both from ``pointer[r, i]``
+    (``[R, I + 1]``) on."""
+
+    pointer: NDArray[np.int64]
+    sample: NDArray[np.int64]
+    value: NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -43,20 +52,25 @@ class SparseRows:
         """Return itself on the CPU, the dense tensor elsewhere."""
         return self if torch.device(device).type == "cpu" else self.dense(device=device)
 
-    def by_feature(self, dtype: Any) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any]]:
-        """Return the same values feature by feature: pointer ``[R, I + 1]``, sample, value."""
+    def by_feature(self, dtype: Any) -> ByFeature:
+        """Return the same values feature by feature."""
         networks, batch, inputs = self.shape
         pointer = np.zeros((networks, inputs + 1), np.int64)
         sample, value = np.empty(len(self.indices), np.int64), np.empty(len(self.indices), dtype)
-        kernels.sort_by_feature(self.indptr, self.indices, self.values, batch, pointer, sample, value)
-        return pointer, sample, value
+        features.sort_by_feature(self.indptr, self.indices, self.values, batch, pointer, sample, value)
+        return ByFeature(pointer, sample, value)
 
 
-def find_sparse(x: NDArray[Any]) -> SparseRows | None:
-    """Return ``x [R, B, I]`` as :class:`SparseRows` if few of its values are not 0."""
-    networks, batch, inputs = x.shape
-    flat = x.reshape(networks * batch, inputs)
-    if not x.size or np.count_nonzero(flat) > SPARSE_BELOW * x.size:
+def find_sparse(x: NDArray[Any]) -> ByFeature | None:
+    """Return the values of ``x [R, B, I]`` that are not 0, if they are few."""
+    networks, _, inputs = x.shape
+    counts = np.zeros((networks, inputs), np.int64)
+    features.count_by_feature(x, counts)
+    total = int(counts.sum())
+    if not x.size or total > SPARSE_BELOW * x.size:
         return None
-    matrix = sparse.csr_matrix(flat)
-    return SparseRows(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data, x.shape)
+    ends = np.cumsum(counts).reshape(networks, inputs)
+    pointer = np.concatenate([ends[:, :1] - counts[:, :1], ends], axis=1)
+    sample, value = np.empty(total, np.int64), np.empty(total, x.dtype)
+    features.list_by_feature(x, pointer, sample, value)
+    return ByFeature(pointer, sample, value)

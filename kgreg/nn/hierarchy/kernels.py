@@ -18,214 +18,64 @@ from typing import Any
 import numpy as np
 from numba import njit, prange
 
-# Sums may be reordered (that is what lets them vectorise) and x / y need not check y; NaN and infinity keep their
-# meaning.
-_FAST = {"reassoc", "contract", "nsz", "arcp"}
-_options: dict[str, Any] = {"fastmath": _FAST, "error_model": "numpy", "cache": True}
-_TILE = 512  # samples whose rows fit the first cache together
+from kgreg.nn.hierarchy.rows import (
+    OPTIONS,
+    TILE,
+    activate,
+    add_block,
+    add_four,
+    add_one,
+    dot_block,
+    drop,
+    mix,
+    moments,
+    slope,
+    stream_of,
+    threshold_of,
+)
 
 
-@njit(**_options)
-def _mix(x: Any) -> Any:
-    """Scramble 32 bits (one to one)."""
-    x = np.uint32((x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D))
-    x = np.uint32((x ^ (x >> np.uint32(15))) * np.uint32(0x846CA68B))
-    return np.uint32(x ^ (x >> np.uint32(16)))
-
-
-@njit(**_options)
-def _stream(seed: Any, key: Any) -> Any:
-    """Return where the random numbers of a key begin; sample b has ``_mix(stream + b * 0x85EBCA77)``."""
-    return _mix(np.uint32(np.uint32(key) * np.uint32(0x9E3779B1)) ^ np.uint32(seed))
-
-
-@njit(**_options)
-def _threshold(p: Any) -> Any:
-    return np.uint32(min(p * 4294967296.0, 4294967295.0))
-
-
-@njit(**_options)
-def _drop(row: Any, out: Any, p: Any, seed: Any, key: Any) -> None:
-    """Write ``row`` with a share ``p`` set to 0 and the rest scaled by 1 / (1 - p)."""
-    threshold, stream = _threshold(p), _stream(seed, key)
-    scale, zero = row.dtype.type(1.0 / (1.0 - p)), row.dtype.type(0)
-    for b in range(row.size):
-        bits = _mix(np.uint32(stream + np.uint32(b) * np.uint32(0x85EBCA77)))
-        out[b] = row[b] * scale if bits >= threshold else zero
-
-
-@njit(**_options)
-def _add_four(acc: Any, v0: Any, v1: Any, v2: Any, v3: Any, s0: Any, s1: Any, s2: Any, s3: Any) -> None:
-    for b in range(acc.size):
-        acc[b] += v0 * s0[b] + v1 * s1[b] + v2 * s2[b] + v3 * s3[b]
-
-
-@njit(**_options)
-def _add_one(acc: Any, v: Any, s: Any) -> None:
-    for b in range(acc.size):
-        acc[b] += v * s[b]
-
-
-@njit(**_options)
-def _add_block(z: Any, values: Any, at: Any, columns: Any, which: Any, rows: Any) -> None:
-    """``z[k] += sum_j values[at + k * columns + j] * rows[which[j]]``, four rows a pass, a tile of samples at a time."""
-    batch = z.shape[1]
-    for b0 in range(0, batch, _TILE):
-        b1 = min(b0 + _TILE, batch)
-        j = 0
-        while j + 4 <= which.size:
-            s0, s1 = rows[which[j], b0:b1], rows[which[j + 1], b0:b1]
-            s2, s3 = rows[which[j + 2], b0:b1], rows[which[j + 3], b0:b1]
-            for k in range(z.shape[0]):
-                i = at + k * columns + j
-                _add_four(z[k, b0:b1], values[i], values[i + 1], values[i + 2], values[i + 3], s0, s1, s2, s3)
-            j += 4
-        while j < which.size:
-            s0 = rows[which[j], b0:b1]
-            for k in range(z.shape[0]):
-                _add_one(z[k, b0:b1], values[at + k * columns + j], s0)
-            j += 1
-
-
-@njit(**_options)
-def _dot_block(out: Any, at: Any, columns: Any, z: Any, which: Any, rows: Any) -> None:
-    """``out[at + k * columns + j] = z[k] . rows[which[j]]``, four products a pass."""
-    zero = z.dtype.type(0)
-    j = 0
-    while j + 4 <= which.size:
-        s0, s1, s2, s3 = rows[which[j]], rows[which[j + 1]], rows[which[j + 2]], rows[which[j + 3]]
-        for k in range(z.shape[0]):
-            row = z[k]
-            a0, a1, a2, a3 = zero, zero, zero, zero
-            for b in range(row.size):
-                g = row[b]
-                a0 += g * s0[b]
-                a1 += g * s1[b]
-                a2 += g * s2[b]
-                a3 += g * s3[b]
-            i = at + k * columns + j
-            out[i], out[i + 1], out[i + 2], out[i + 3] = a0, a1, a2, a3
-        j += 4
-    while j < which.size:
-        for k in range(z.shape[0]):
-            out[at + k * columns + j] = _dot(z[k], rows[which[j]])
-        j += 1
-
-
-@njit(**_options)
-def _dot(a: Any, b: Any) -> Any:
-    total = a.dtype.type(0)
-    for i in range(a.size):
-        total += a[i] * b[i]
-    return total
-
-
-@njit(**_options)
-def _tanh(row: Any) -> None:
-    """Replace a row by its hyperbolic tangent.
-
-    float32: Lambert's continued fraction at an eighth of the argument, then tanh 2a = 2 tanh a / (1 + tanh^2 a) three
-    times: products and quotients only, which vectorise; within 4e-7 of the value. float64: the library's.
-    """
-    d = row.dtype.type
-    if row.itemsize == 8:
-        for b in range(row.size):
-            row[b] = math.tanh(row[b])
-        return
-    limit, one, two = d(9), d(1), d(2)
-    for b in range(row.size):
-        z = row[b]
-        # The comparison lets NaN through, which min and max would swallow.
-        a = (limit if z > limit else (-limit if z < -limit else z)) * d(0.125)
-        s = a * a
-        t = a * (d(10395) + s * (d(1260) + s * d(21))) / (d(10395) + s * (d(4725) + s * (d(210) + s)))
-        t = two * t / (one + t * t)
-        t = two * t / (one + t * t)
-        row[b] = two * t / (one + t * t)
-
-
-@njit(**_options)
-def _activate(row: Any, activation: Any) -> None:
-    d = row.dtype.type
-    if activation == 0:
-        _tanh(row)
-    elif activation == 1:
-        for b in range(row.size):
-            row[b] = d(0) if row[b] < d(0) else row[b]  # lets NaN through
-    elif activation == 2:
-        for b in range(row.size):
-            row[b] *= d(0.5)
-        _tanh(row)
-        for b in range(row.size):
-            row[b] = d(0.5) + d(0.5) * row[b]
-
-
-@njit(**_options)
-def _slope(gradient: Any, value: Any, activation: Any) -> None:
-    """Multiply a gradient by the derivative of the activation, written in terms of its value."""
-    d = gradient.dtype.type
-    if activation == 0:
-        for b in range(gradient.size):
-            gradient[b] *= d(1) - value[b] * value[b]
-    elif activation == 1:
-        for b in range(gradient.size):
-            gradient[b] = gradient[b] if value[b] > d(0) else d(0)
-    elif activation == 2:
-        for b in range(gradient.size):
-            gradient[b] *= value[b] * (d(1) - value[b])
-
-
-@njit(**_options)
-def _moments(row: Any, counts: Any, total: Any) -> Any:
-    """Return mean and (population) variance of a row of samples that count ``counts`` times."""
-    mean = _dot(row, counts) / total
-    variance = row.dtype.type(0)
-    for b in range(row.size):
-        variance += counts[b] * (row[b] - mean) * (row[b] - mean)
-    return mean, variance / total
-
-
-@njit(**_options)
+@njit(**OPTIONS)
 def _read(z: Any, values: Any, at: Any, which: Any, rows: Any, p: Any, seed: Any, key: Any, scratch: Any) -> None:
     """Add ``values @ rows[which]`` to the rows ``z`` of a node, each row dropped for this node alone with p."""
     if p == 0 or seed == 0:
-        _add_block(z, values, at, which.size, which, rows)
+        add_block(z, values, at, which.size, which, rows)
         return
     four = np.arange(4)
     for j in range(0, which.size, 4):
         n = min(4, which.size - j)
         for i in range(n):
-            _drop(rows[which[j + i]], scratch[i], p, seed, (key + j + i) * 4)
-        _add_block(z, values, at + j, which.size, four[:n], scratch)
+            drop(rows[which[j + i]], scratch[i], p, seed, (key + j + i) * 4)
+        add_block(z, values, at + j, which.size, four[:n], scratch)
 
 
-@njit(**_options)
+@njit(**OPTIONS)
 def _read_sparse(z: Any, values: Any, at: Any, which: Any, ptr: Any, sample: Any, value: Any, p: Any, seed: Any,
                  key: Any) -> None:  # fmt: skip
     """As :func:`_read` where row i is ``value`` at the samples ``ptr[i]`` to ``ptr[i + 1]`` and 0 elsewhere."""
     p = p if seed != 0 else 0.0
-    scale, threshold = z.dtype.type(1.0 / (1.0 - p)), _threshold(p)
+    scale, threshold = z.dtype.type(1.0 / (1.0 - p)), threshold_of(p)
     for j in range(which.size):
-        stream = _stream(seed, (key + j) * 4)
+        stream = stream_of(seed, (key + j) * 4)
         for i in range(ptr[which[j]], ptr[which[j] + 1]):
             b = sample[i]
-            if p > 0 and _mix(np.uint32(stream + np.uint32(b) * np.uint32(0x85EBCA77))) < threshold:
+            if p > 0 and mix(np.uint32(stream + np.uint32(b) * np.uint32(0x85EBCA77))) < threshold:
                 continue
             x = value[i] * scale
             for k in range(z.shape[0]):
                 z[k, b] += values[at + k * which.size + j] * x
 
 
-@njit(**_options)
-def _normalise(row: Any, kept: Any, norm: Any, counts: Any, total: Any, g: Any, s: Any, running: Any, stats: Any, i: Any,
-               training: Any, momentum: Any, epsilon: Any) -> None:  # fmt: skip
+@njit(**OPTIONS)
+def _normalise(row: Any, kept: Any, norm: Any, counts: Any, total: Any, g: Any, s: Any, running: Any, stats: Any,
+               i: Any, training: Any, momentum: Any, epsilon: Any) -> None:  # fmt: skip
     """Normalise a row over the samples; ``running [2, .]`` and ``stats [2, .]`` (mean, 1 / sd) at i are updated.
 
     ``kept`` gets what the way back needs: the normalised row (before an activation), or the row as it came (after).
     """
     d = row.dtype.type
     if training:
-        mean, variance = _moments(row, counts, total)
+        mean, variance = moments(row, counts, total)
         running[0, i] += d(momentum) * (mean - running[0, i])
         running[1, i] += d(momentum) * (variance * total / max(total - d(1), d(1)) - running[1, i])
     else:
@@ -242,10 +92,10 @@ def _normalise(row: Any, kept: Any, norm: Any, counts: Any, total: Any, g: Any, 
             row[b] = g * (row[b] - mean) * inverse + s
 
 
-@njit(parallel=True, **_options)
-def forward(P: Any, threads: Any, x: Any, sparse: Any, counts: Any, totals: Any, input_values: Any, link_values: Any, bias: Any,
-            scale: Any, shift: Any, running: Any, training: Any, momentum: Any, epsilon: Any, seeds: Any, hidden: Any,
-            saved: Any, stats: Any) -> None:  # fmt: skip
+@njit(parallel=True, **OPTIONS)
+def forward(P: Any, threads: Any, x: Any, sparse: Any, counts: Any, totals: Any, input_values: Any,
+            link_values: Any, bias: Any, scale: Any, shift: Any, running: Any, training: Any, momentum: Any,
+            epsilon: Any, seeds: Any, hidden: Any, saved: Any, stats: Any) -> None:  # fmt: skip
     """Fill ``hidden [R, N, B]``; ``saved [R, N, B]`` and ``stats [2, R, n_normed]`` are for :func:`backward`.
 
     A network without samples (``totals [R]`` 0) is left out; its activations are 0.
@@ -282,25 +132,25 @@ def forward(P: Any, threads: Any, x: Any, sparse: Any, counts: Any, totals: Any,
                 for k in range(P.width[t]):
                     n, i, row = P.start[t] + k, P.norm_start[t] + k, z[k]
                     if norm == 2:
-                        _activate(row, activation)
+                        activate(row, activation)
                     if norm > 0:
                         _normalise(row, saved[r, n], norm, counts[r], totals[r], scale[r, i], shift[r, i],
                                    running[:, r], stats[:, r], i, training, momentum, epsilon)  # fmt: skip
                     if P.pre_dropout[t] > 0 and seed != 0:
-                        _drop(row, row, P.pre_dropout[t], seed, n * 4 + 1)
+                        drop(row, row, P.pre_dropout[t], seed, n * 4 + 1)
                     if norm != 2:
-                        _activate(row, activation)
+                        activate(row, activation)
                     if P.dropout[t] > 0 and seed != 0:
-                        _drop(row, row, P.dropout[t], seed, n * 4 + 2)
+                        drop(row, row, P.dropout[t], seed, n * 4 + 2)
 
 
-@njit(**_options)
+@njit(**OPTIONS)
 def _chunk(tasks: Any, threads: Any) -> Any:
     """Return how many nodes one thread takes at a time: few enough that all threads have some."""
     return max(1, tasks // (8 * threads))
 
 
-@njit(**_options)
+@njit(**OPTIONS)
 def _undo_norm(grad: Any, value: Any, norm: Any, kept: Any, counts: Any, total: Any, g: Any, mean: Any, inverse: Any,
                training: Any) -> Any:  # fmt: skip
     """Turn the gradient of a normalised row into that of the row; return those of its scale and shift."""
@@ -325,82 +175,83 @@ def _undo_norm(grad: Any, value: Any, norm: Any, kept: Any, counts: Any, total: 
     return s1, s0
 
 
-@njit(**_options)
+@njit(**OPTIONS)
 def _any_drops(p: Any, which: Any) -> Any:
-    for t in which:
+    for t in which:  # noqa: SIM110 (numba compiles no generators)
         if p[t] > 0:
             return True
     return False
 
 
-@njit(**_options)
+@njit(**OPTIONS)
 def _add_weighted(acc: Any, values: Any, shift: Any, weight: Any, which: Any, rows: Any) -> None:
     """``acc += sum_j values[weight[j] + shift] * rows[which[j]]``, four rows a pass, a tile of samples at a time."""
-    for b0 in range(0, acc.size, _TILE):
-        b1 = min(b0 + _TILE, acc.size)
+    for b0 in range(0, acc.size, TILE):
+        b1 = min(b0 + TILE, acc.size)
         j = 0
         while j + 4 <= which.size:
-            _add_four(acc[b0:b1], values[weight[j] + shift], values[weight[j + 1] + shift],
+            add_four(acc[b0:b1], values[weight[j] + shift], values[weight[j + 1] + shift],
                       values[weight[j + 2] + shift], values[weight[j + 3] + shift], rows[which[j], b0:b1],
                       rows[which[j + 1], b0:b1], rows[which[j + 2], b0:b1], rows[which[j + 3], b0:b1])  # fmt: skip
             j += 4
         while j < which.size:
-            _add_one(acc[b0:b1], values[weight[j] + shift], rows[which[j], b0:b1])
+            add_one(acc[b0:b1], values[weight[j] + shift], rows[which[j], b0:b1])
             j += 1
 
 
-@njit(**_options)
+@njit(**OPTIONS)
 def _collect(acc: Any, values: Any, at: Any, stride: Any, rows: Any, p: Any, seed: Any, key: Any, scratch: Any) -> None:
     """Add ``sum_m values[at + m * stride] * rows[m]`` to ``acc``, dropped as the value that was read was."""
     scratch[:] = 0
     for m in range(rows.shape[0]):
-        _add_one(scratch, values[at + m * stride], rows[m])
+        add_one(scratch, values[at + m * stride], rows[m])
     if p > 0 and seed != 0:
-        _drop(scratch, scratch, p, seed, key * 4)
+        drop(scratch, scratch, p, seed, key * 4)
     for b in range(acc.size):
         acc[b] += scratch[b]
 
 
-@njit(**_options)
+@njit(**OPTIONS)
 def _weigh(out: Any, at: Any, z: Any, which: Any, rows: Any, p: Any, seed: Any, key: Any, scratch: Any) -> None:
     """Fill the gradient of a node's block of weights: products of its rows ``z`` with what it reads."""
     if p == 0 or seed == 0:
-        _dot_block(out, at, which.size, z, which, rows)
+        dot_block(out, at, which.size, z, which, rows)
         return
     four = np.arange(4)
     for j in range(0, which.size, 4):
         n = min(4, which.size - j)
         for i in range(n):
-            _drop(rows[which[j + i]], scratch[i], p, seed, (key + j + i) * 4)
-        _dot_block(out, at + j, which.size, z, four[:n], scratch)
+            drop(rows[which[j + i]], scratch[i], p, seed, (key + j + i) * 4)
+        dot_block(out, at + j, which.size, z, four[:n], scratch)
 
 
-@njit(**_options)
+@njit(**OPTIONS)
 def _weigh_sparse(out: Any, at: Any, z: Any, which: Any, ptr: Any, sample: Any, value: Any, p: Any, seed: Any,
                   key: Any) -> None:  # fmt: skip
     """As :func:`_weigh` for inputs as in :func:`_read_sparse`."""
     n, p = which.size, p if seed != 0 else 0.0
-    scale, threshold = z.dtype.type(1.0 / (1.0 - p)), _threshold(p)
+    scale, threshold = z.dtype.type(1.0 / (1.0 - p)), threshold_of(p)
     for j in range(n):
-        stream = _stream(seed, (key + j) * 4)
+        stream = stream_of(seed, (key + j) * 4)
         for k in range(z.shape[0]):
             out[at + k * n + j] = 0
         for i in range(ptr[which[j]], ptr[which[j] + 1]):
             b = sample[i]
-            if p > 0 and _mix(np.uint32(stream + np.uint32(b) * np.uint32(0x85EBCA77))) < threshold:
+            if p > 0 and mix(np.uint32(stream + np.uint32(b) * np.uint32(0x85EBCA77))) < threshold:
                 continue
             x = value[i] * scale
             for k in range(z.shape[0]):
                 out[at + k * n + j] += z[k, b] * x
 
 
-@njit(parallel=True, **_options)
-def backward(P: Any, threads: Any, x: Any, sparse: Any, counts: Any, totals: Any, input_values: Any, link_values: Any, scale: Any,
-             training: Any, seeds: Any, hidden: Any, saved: Any, stats: Any, gradient: Any, d_x: Any, d_input: Any,
-             d_link: Any, d_bias: Any, d_scale: Any, d_shift: Any) -> None:  # fmt: skip
+@njit(parallel=True, **OPTIONS)
+def backward(P: Any, threads: Any, x: Any, sparse: Any, counts: Any, totals: Any, input_values: Any,
+             link_values: Any, scale: Any, training: Any, seeds: Any, hidden: Any, saved: Any, stats: Any,
+             gradient: Any, given: Any, d_x: Any, d_input: Any, d_link: Any, d_bias: Any, d_scale: Any,
+             d_shift: Any) -> None:  # fmt: skip
     """Turn ``gradient [R, N, B]``, that of ``hidden``, into that of the sums, and fill ``d_*``.
 
-    ``d_x [R, I, B]`` is filled if it has samples.
+    Rows that ``given [N]`` leaves out are 0, whatever stands there. ``d_x [R, I, B]`` is filled if it has samples.
     """
     networks, batch = hidden.shape[0], hidden.shape[2]
     pointer, sample, value = sparse
@@ -416,6 +267,9 @@ def backward(P: Any, threads: Any, x: Any, sparse: Any, counts: Any, totals: Any
                 seed, p = seeds[r], P.edge_dropout[t]
                 if totals[r] == 0:
                     continue
+                for n in range(P.start[t], P.start[t] + P.width[t]):
+                    if not given[n]:
+                        gradient[r, n, :] = 0
                 if seed == 0 or not _any_drops(P.edge_dropout, P.parent[P.parent_ptr[t] : P.parent_ptr[t + 1]]):
                     weight = P.reader_weight[P.reader_ptr[t] : P.reader_ptr[t + 1]]
                     which = P.reader[P.reader_ptr[t] : P.reader_ptr[t + 1]]
@@ -435,26 +289,24 @@ def backward(P: Any, threads: Any, x: Any, sparse: Any, counts: Any, totals: Any
                     n, i, row = P.start[t] + k, P.norm_start[t] + k, z[k]
                     value_of[:] = hidden[r, n]
                     if P.dropout[t] > 0 and seed != 0:
-                        _drop(row, row, P.dropout[t], seed, n * 4 + 2)
+                        drop(row, row, P.dropout[t], seed, n * 4 + 2)
                         value_of *= z.dtype.type(1.0 - P.dropout[t])
                     if norm != 2:
-                        _slope(row, value_of, activation)
+                        slope(row, value_of, activation)
                     if P.pre_dropout[t] > 0 and seed != 0:
-                        _drop(row, row, P.pre_dropout[t], seed, n * 4 + 1)
+                        drop(row, row, P.pre_dropout[t], seed, n * 4 + 1)
                     if norm > 0:
-                        d_scale[r, i], d_shift[r, i] = _undo_norm(row, value_of, norm, saved[r, n], counts[r], totals[r],
-                            scale[r, i], stats[0, r, i], stats[1, r, i], training)  # fmt: skip
+                        d_scale[r, i], d_shift[r, i] = _undo_norm(
+                            row, value_of, norm, saved[r, n], counts[r], totals[r], scale[r, i], stats[0, r, i],
+                            stats[1, r, i], training)  # fmt: skip
                     if norm == 2:
-                        _slope(row, saved[r, n], activation)
+                        slope(row, saved[r, n], activation)
                     total = z.dtype.type(0)
                     for b in range(batch):
                         total += z[k, b]
                     d_bias[r, P.start[t] + k] = total
-                key, at, which = (
-                    P.key[t] + P.fan[t],
-                    P.input_offset[t],
-                    P.input_column[P.input_ptr[t] : P.input_ptr[t + 1]],
-                )
+                key, at = P.key[t] + P.fan[t], P.input_offset[t]
+                which = P.input_column[P.input_ptr[t] : P.input_ptr[t + 1]]
                 if pointer.size:
                     _weigh_sparse(d_input[r], at, z, which, pointer[r], sample, value, p, seed, key)
                 else:
@@ -474,23 +326,3 @@ def backward(P: Any, threads: Any, x: Any, sparse: Any, counts: Any, totals: Any
             _collect(d_x[r, i], input_values[r], P.input_offset[t] + place, n,
                      gradient[r, P.start[t] : P.start[t] + P.width[t]], P.edge_dropout[t], seeds[r],
                      P.key[t] + P.fan[t] + place, scratch)  # fmt: skip
-
-
-@njit(**_options)
-def sort_by_feature(indptr: Any, indices: Any, values: Any, batch: Any, pointer: Any, sample: Any, value: Any) -> None:
-    """Turn CSR rows (R times ``batch`` of them) into ``pointer [R, I + 1]``, ``sample`` and ``value`` by feature."""
-    inputs = pointer.shape[1] - 1
-    for r in range(pointer.shape[0]):
-        first, last = indptr[r * batch], indptr[(r + 1) * batch]
-        counts = np.zeros(inputs + 1, dtype=np.int64)
-        for i in range(first, last):
-            counts[indices[i] + 1] += 1
-        counts[0] = first
-        for i in range(inputs):
-            counts[i + 1] += counts[i]
-        pointer[r, :] = counts
-        for b in range(batch):
-            for i in range(indptr[r * batch + b], indptr[r * batch + b + 1]):
-                at = counts[indices[i]]
-                sample[at], value[at] = b, values[i]
-                counts[indices[i]] += 1
