@@ -33,8 +33,8 @@ class DataSection(_Section):
 
     ``file`` is an ``.h5ad`` path, relative to the experiment file, or ``scanpy:pbmc68k_reduced``. What is learned is
     one ``label``, a list of them, or ``time`` and ``event``. ``layers`` names several layers, of which every gene has
-    one input each. ``split`` names a column of ``obs`` that fixes which samples train and which test. ``covariates`` are
-    columns of ``obs``, and ``blocks`` matrices of ``obsm``, that are inputs beside the genes.
+    one input each. ``split`` names a column of ``obs`` that fixes which samples train and which test. ``covariates``
+    are columns of ``obs``, and ``blocks`` matrices of ``obsm``, that are inputs beside the genes.
     """
 
     file: str
@@ -170,7 +170,7 @@ class KnowledgeSection(_Section):
 class NetworkSection(_Section):
     """``[network]``: neurons a term, and what happens in them.
 
-    ``covariates_at`` says where the covariates enter: beside the neurons that are read, at the genes, or also at every term.
+    ``covariates_at`` says where covariates enter: beside the neurons that are read, at the genes, or also at every term.
     """
 
     width: Annotated[int, Field(ge=1)] = 4
@@ -358,7 +358,9 @@ def recipe_names() -> list[str]:
     folder = resources.files("kgreg.recipes")
     files = {entry.name.removesuffix(".toml"): entry for entry in folder.iterdir() if entry.name.endswith(".toml")}
     # A file that names its data is a whole experiment.
-    return sorted(name for name, file in files.items() if "file" not in tomllib.loads(file.read_text("utf-8")).get("data", {}))
+    return sorted(
+        name for name, file in files.items() if "file" not in tomllib.loads(file.read_text("utf-8")).get("data", {})
+    )
 
 
 def read_recipe(name: str) -> dict[str, Any]:

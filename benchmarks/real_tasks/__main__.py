@@ -2,9 +2,9 @@
 
     python -m benchmarks.real_tasks [DIR] [--only NAME ...]
 
-``DIR`` holds ``nest_palbociclib/`` (the sample of idekerlab/nest_vnn) and ``dcell_dna_repair/`` (the DNA repair sample of
-idekerlab/DCell); default: ``$KGREG_SHARED`` or ``../shared/data``. The splits are the published ones; five seeds. Intervals
-are bootstraps over the cell lines (strains) of the test part.
+``DIR`` holds ``nest_palbociclib/`` (the sample of idekerlab/nest_vnn) and ``dcell_dna_repair/`` (the DNA repair sample
+of idekerlab/DCell); default: ``$KGREG_SHARED`` or ``../shared/data``. The splits are the published ones; five seeds.
+Intervals are bootstraps over the cell lines (strains) of the test part.
 """
 
 from __future__ import annotations

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
-
 @dataclass(frozen=True)
 class Samples:
     """Features and target of every sample.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -163,7 +163,7 @@ def save_fitted(model: FittedModel, settings: TrainSettings, folder: Path) -> No
     tensors["scaler.sd"] = torch.from_numpy(scaler.sd)
     data = save(tensors)
     (folder / "model.safetensors").write_bytes(data)
-    blocks = {name: branch.program.n_inputs for name, branch in model.network.branches.items()}
+    blocks = {name: hierarchy.program.n_inputs for name, hierarchy in model.network.block_hierarchies().items()}
     record = {
         "sha256": hashlib.sha256(data).hexdigest(),
         "blueprint": model.blueprint.content_hash(),

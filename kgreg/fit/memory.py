@@ -44,8 +44,8 @@ def refuse_too_large(blueprint: Blueprint, samples: Samples, settings: TrainSett
     summary = blueprint.summary()
     raise FitError(
         f"The network needs about {_gib(needed)} ({summary['terms']} terms, {summary['neurons']} neurons, "
-        f"{summary['gene_links'] + summary['term_links']} links, batches of {settings.batch_size}, {networks} fits side "
-        f"by side), but {where} has {_gib(free)} free.",
+        f"{summary['gene_links'] + summary['term_links']} links, batches of {settings.batch_size}, {networks} fits "
+        f"side by side), but {where} has {_gib(free)} free.",
         "Prune it: raise min_genes, lower max_genes or max_depth, set redundancy; or lower width, batch_size or "
         "together.",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -82,10 +83,14 @@ def lay_out(blueprint: Blueprint, architecture: Architecture, n_outputs: int, n_
             "Genes with several features, or covariates at the genes, need a gene layer.", "Set gene_layer = true."
         )
     early = architecture.dropout_before_activation
-    common = {"activation": architecture.activation, "norm": architecture.norm}
 
-    def dropped(p: float) -> dict[str, float]:
-        return {"pre_dropout" if early else "dropout": p}
+    def node(
+        name: str, width: int, level: int, inputs: Any, children: Any, p: float, edge_dropout: float = 0.0
+    ) -> Node:
+        return Node(
+            name, width, level, inputs, children, architecture.activation, architecture.norm, edge_dropout,
+            pre_dropout=p if early else 0.0, dropout=0.0 if early else p,
+        )  # fmt: skip
 
     nodes: list[Node] = []
     if layer:
@@ -95,11 +100,10 @@ def lay_out(blueprint: Blueprint, architecture: Architecture, n_outputs: int, n_
         shared = list(range(n_features, n_features + at_genes))
         widths = dict(zip(blueprint.nodes["id"], blueprint.nodes["width"], strict=True))
         for gene in genes:
-            width = max(1, int(widths[gene]))
-            inputs = columns[gene] + shared
-            nodes.append(Node(gene, width, 0, inputs, [], **common, **dropped(architecture.gene_dropout)))
+            inputs_of_gene = columns[gene] + shared
+            nodes.append(node(gene, max(1, int(widths[gene])), 0, inputs_of_gene, [], architecture.gene_dropout))
     terms = blueprint.terms["id"].tolist()
-    position = {node: i for i, node in enumerate([*(genes if layer else []), *terms])}
+    position = {name: i for i, name in enumerate([*(genes if layer else []), *terms])}
     column_of = {} if layer else {gene: i for i, gene in enumerate(genes)}
     first = len(nodes)
     reader = blueprint.edges["target"].map(position).to_numpy(dtype=np.int64) - first
@@ -108,27 +112,26 @@ def lay_out(blueprint: Blueprint, architecture: Architecture, n_outputs: int, n_
         from_input, blueprint.edges["source"].map(column_of), blueprint.edges["source"].map(position)
     ).astype(np.int64)
     reads = {}
-    for links in (False, True):
-        chosen = np.flatnonzero(from_input != links)
+    for kind in (False, True):
+        chosen = np.flatnonzero(from_input != kind)
         chosen = chosen[np.lexsort((place[chosen], reader[chosen]))]
-        reads[links] = chosen, np.searchsorted(reader[chosen], np.arange(len(terms) + 1))
+        reads[kind] = chosen, np.searchsorted(reader[chosen], np.arange(len(terms) + 1))
     burdens, per_term = _burdens(blueprint, terms) if architecture.burden else ((_EMPTY, _EMPTY), 0)
     for t, (term, width, level) in enumerate(
         zip(terms, blueprint.terms["width"], blueprint.terms["level"], strict=True)
     ):
         inputs, children = (place[order[ptr[t] : ptr[t + 1]]] for order, ptr in (reads[False], reads[True]))
         p = architecture.edge_dropout if level >= architecture.edge_dropout_from else 0.0
-        kind = dropped(architecture.term_dropout)
         if architecture.covariates_at == "terms":
             inputs = np.concatenate([inputs, np.arange(n_features, n_features + n_shared)])
         if per_term:
             begin = n_features + n_shared + t * per_term
             inputs = np.concatenate([inputs, np.arange(begin, begin + per_term)])
-        nodes.append(Node(term, int(width), int(level), inputs, children, edge_dropout=p, **common, **kind))
+        nodes.append(node(term, int(width), int(level), inputs, children, architecture.term_dropout, p))
     outputs = list(dict.fromkeys(blueprint.outputs["node"]))
     heads, head_of = _heads(nodes, position, terms, outputs, architecture, n_outputs)
     of_genes = blueprint.edges["source"].isin(set(genes)).to_numpy()
-    width = np.array([node.width for node in nodes], dtype=np.int64)
+    neurons = np.array([each.width for each in nodes], dtype=np.int64)
     links = reads[True][0]
     return Layout(
         nodes=[*nodes, *heads],
@@ -141,7 +144,7 @@ def lay_out(blueprint: Blueprint, architecture: Architecture, n_outputs: int, n_
         outputs=outputs,
         head_of=head_of,
         input_edges=reads[False][0],
-        link_edges=np.repeat(links, width[place[links]]),
+        link_edges=np.repeat(links, neurons[place[links]]),
         from_gene=of_genes,
     )
 

@@ -150,13 +150,17 @@ class VisibleNetwork(nn.Module):
         for network in range(networks):
             self.reset_parameters(network)
 
+    def block_hierarchies(self) -> dict[str, Hierarchy]:
+        """Return the branch of every block."""
+        return {name: branch for name, branch in self.branches.items() if isinstance(branch, Hierarchy)}
+
     def reset_parameters(self, network: int = 0) -> None:
         """Draw the parameters of one network anew from torch's generator."""
         scale = self.architecture.initial_scale
         self.hierarchy.reset_parameters(network, scale)
         self.rules.reset_parameters(self.hierarchy, network, scale)
-        for branch in self.branches.values():
-            branch.reset_parameters(network, scale)  # type: ignore[operator]
+        for branch in self.block_hierarchies().values():
+            branch.reset_parameters(network, scale)
         self.readout.reset_parameters(network, scale)
 
     def forward(self, x: Tensor | Inputs, seeds: NDArray[np.int64] | None = None) -> NetworkOutput:
@@ -196,8 +200,7 @@ class VisibleNetwork(nn.Module):
     ) -> NetworkOutput:
         parts = [_expand(read, given.rows.get("genes"))]
         heads = [_expand(heads_read, given.rows.get("genes"))]
-        for name, branch in self.branches.items():
-            assert isinstance(branch, Hierarchy)
+        for name, branch in self.block_hierarchies().items():
             counts = _counts(given, name, branch)
             widths = self.architecture.blocks[name]
             total = sum(widths)
