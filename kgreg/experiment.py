@@ -170,7 +170,8 @@ class KnowledgeSection(_Section):
 class NetworkSection(_Section):
     """``[network]``: neurons a term, and what happens in them.
 
-    ``covariates_at`` says where covariates enter: beside the neurons that are read, at the genes, or also at every term.
+    ``covariates_at`` says where covariates enter: beside the neurons that are read, at the genes, or also at
+    every term.
     """
 
     width: Annotated[int, Field(ge=1)] = 4

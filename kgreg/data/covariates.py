@@ -124,16 +124,14 @@ class CovariateEncoder:
         return cls(dict(record["categories"]), numbers, list(record["order"]), dict(record["seen"]))
 
 
-def read_covariates(
-    obs: pd.DataFrame, names: Sequence[str], targets: Sequence[pd.Series[Any]], origin: str
-) -> pd.DataFrame:
-    """Return the columns ``names`` of ``obs``.
+def read_covariates(obs: pd.DataFrame, names: Sequence[str], learned: Sequence[str], origin: str) -> pd.DataFrame:
+    """Return the columns ``names`` of ``obs``; ``learned`` are the columns that are to be predicted.
 
     Raises
     ------
     DataError
-        If a column is not there, a value is missing or infinite, a name comes twice, or a column is the target or
-        says the same as it does.
+        If a column is not there, a value is missing or infinite, a name comes twice, or a column is one that is to be
+        predicted or says the same as it does.
     """
     if len(set(names)) < len(names):
         raise DataError(f"The covariates {', '.join(names)} name a column twice.", "Name each once.")
@@ -145,10 +143,10 @@ def read_covariates(
     covariates = obs[list(names)]
     _refuse_unknown(covariates, f" of {origin}")
     for name, column in covariates.items():
-        for target in targets:
-            if name == target.name or _same(column, target):
+        for target in learned:
+            if name == target or _same(column, obs[target]):
                 raise DataError(
-                    f"The covariate '{name}' of {origin} is what is to be predicted ('{target.name}').", "Leave it out."
+                    f"The covariate '{name}' of {origin} is what is to be predicted ('{target}').", "Leave it out."
                 )
     return covariates
 

@@ -227,8 +227,7 @@ def read_samples(
     matrix, features, modalities = read_layers(adata, layer, origin)
     obs = adata.obs
     target = read_target(obs, label, time, event, task, origin)
-    names = [name for name in ([label] if isinstance(label, str) else [*(label or [])]) + [time, event] if name]
-    learned = [obs[name] for name in names]
+    learned = [name for name in ([label] if isinstance(label, str) else [*(label or [])]) + [time, event] if name]
     groups = None if group is None else complete_column(obs, group, origin).astype(str).to_numpy()
     return Samples(
         x=matrix,

@@ -154,6 +154,15 @@ def test_bad_covariates_and_blocks_are_named(adata: ad.AnnData, options: dict[st
         read_samples(adata, **{"label": "kind", **options})
 
 
+def test_neither_the_time_nor_the_event_of_survival_is_a_covariate(adata: ad.AnnData) -> None:
+    adata.obs["event"] = [1, 0] * 4
+    adata.obs["died"] = adata.obs["event"].map({1: "yes", 0: "no"})
+    assert read_samples(adata, time="age", event="event", covariates=["dataset"]).covariates is not None
+    for name in ("age", "event", "died"):
+        with pytest.raises(DataError, match=f"'{name}' .* is what is to be predicted"):
+            read_samples(adata, time="age", event="event", covariates=[name])
+
+
 def test_a_column_without_repeats_is_no_copy_of_a_value(adata: ad.AnnData) -> None:
     adata.obs["well"] = [f"w{i}" for i in range(8)]
     assert read_samples(adata, "value", covariates=["well", "age"]).covariates is not None
@@ -164,7 +173,7 @@ def test_a_column_without_repeats_is_no_copy_of_a_value(adata: ad.AnnData) -> No
     [
         ({"covariates": ["a", "a"]}, "'covariates' has a name twice"),
         ({"blocks": ["a", "a"]}, "'blocks' has a name twice"),
-        ({"covariates": ["y"]}, "the label 'y' is no covariate"),
+        ({"covariates": ["y"]}, "'y' is what is to be predicted, and no covariate"),
     ],
 )
 def test_the_experiment_file_names_each_once(section: dict[str, Any], words: str) -> None:
