@@ -189,8 +189,11 @@ def _prediction_table(
         columns |= {"time": target[:, 0], "event": target[:, 1].astype(bool)}
     else:
         columns["target"] = np.asarray(samples.classes)[target] if samples.classes else target
-    names = ["predicted"] if samples.task == "regression" else samples.outputs
-    return pd.DataFrame(columns | {name: predicted[:, i] for i, name in enumerate(names)})
+    return pd.DataFrame(columns | {name: predicted[:, i] for i, name in enumerate(_predicted_columns(samples))})
+
+
+def _predicted_columns(samples: Samples) -> list[str]:
+    return ["predicted"] if samples.task == "regression" else samples.outputs
 
 
 def _score_rows(
@@ -289,7 +292,7 @@ def _ensemble(predictions: pd.DataFrame, samples: Samples) -> NDArray[np.float32
 
 def _predicted(predictions: pd.DataFrame, samples: Samples) -> NDArray[np.float32]:
     """Return the predictions of one fit, ``[n_test, n_outputs]``, in the order of the test part."""
-    predicted: NDArray[np.float32] = predictions[samples.classes or ["predicted"]].to_numpy(dtype=np.float32)
+    predicted: NDArray[np.float32] = predictions[_predicted_columns(samples)].to_numpy(dtype=np.float32)
     return predicted
 
 

@@ -17,6 +17,9 @@ from kgreg.fit.losses import loss_function
 from kgreg.fit.settings import TrainSettings
 from kgreg.nn.visible import NetworkOutput, VisibleNetwork
 
+#: Parameters that weigh what is read; all others shift or scale it.
+_WEIGHTS = ("input_weight", "link_weight", "weight", "interaction_weight", "covariate_weight")
+
 
 class VisibleModule(L.LightningModule):
     """Train R networks of one shape, each on its own samples with its own seed.
@@ -176,10 +179,6 @@ class VisibleModule(L.LightningModule):
             return optimiser
         schedule = torch.optim.lr_scheduler.StepLR(optimiser, settings.decay_every, settings.decay)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
-
-
-#: Parameters that weigh what is read; all others shift or scale it.
-_WEIGHTS = ("input_weight", "link_weight", "weight", "interaction_weight", "covariate_weight")
 
 
 def _mix(*numbers: int) -> int:
