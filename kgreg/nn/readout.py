@@ -49,14 +49,14 @@ class Readout(nn.Module):
         for name, shape in shapes.items():
             self.register_parameter(name, None if shape is None else nn.Parameter(torch.empty(networks, *shape)))
 
-    def reset_parameters(self, network: int, scale: float) -> None:
+    def reset_parameters(self, network: int, scale: float, norm_scale: float) -> None:
         """Draw the parameters of one network anew, as those of :class:`torch.nn.Linear`."""
         with torch.no_grad():
             for name, parameter in self.named_parameters(recurse=False):
                 bound = scale / max(self._n_last, 1) ** 0.5 if name in ("weight", "bias") else scale
                 parameter[network] = (torch.rand(parameter.shape[1:]) * 2 - 1) * bound
         if self.joined is not None:
-            self.joined.reset_parameters(network, scale)
+            self.joined.reset_parameters(network, scale, norm_scale)
 
     def forward(
         self, parts: list[Tensor], heads: list[Tensor], counts: Tensor | None, backend: Backend

@@ -134,19 +134,20 @@ class VisibleNetwork(nn.Module):
         self.register_buffer("_output_rows", torch.from_numpy(np.concatenate(rows)), persistent=False)
         at_head = n_covariates if architecture.covariates_at == "head" else 0
         n_read = len(self._output_rows) + at_head + sum(widths[-1] for widths in architecture.blocks.values())
-        per_head = n_heads + sum(len(widths) for widths in architecture.blocks.values())
-        self.readout = Readout(architecture, n_read, n_outputs, per_head, networks, link)
+        if architecture.heads != "none":
+            n_heads += sum(len(widths) for widths in architecture.blocks.values())
+        self.readout = Readout(architecture, n_read, n_outputs, n_heads, networks, link)
         for network in range(networks):
             self.reset_parameters(network)
 
     def reset_parameters(self, network: int = 0) -> None:
         """Draw the parameters of one network anew from torch's generator."""
-        scale = self.architecture.initial_scale
-        self.hierarchy.reset_parameters(network, scale)
+        scale, norm_scale = self.architecture.initial_scale, self.architecture.initial_norm_scale
+        self.hierarchy.reset_parameters(network, scale, norm_scale)
         self.rules.reset_parameters(self.hierarchy, network, scale)
         for branch in self.branches.values():
-            branch.reset_parameters(network, scale)  # type: ignore[operator]
-        self.readout.reset_parameters(network, scale)
+            branch.reset_parameters(network, scale, norm_scale)  # type: ignore[operator]
+        self.readout.reset_parameters(network, scale, norm_scale)
 
     def forward(self, x: Tensor | Inputs, seeds: NDArray[np.int64] | None = None) -> NetworkOutput:
         """Compute outputs, auxiliary outputs and the activations of the terms.
