@@ -193,6 +193,7 @@ class NetworkSection(_Section):
     edge_dropout: Share = 0.0
     edge_dropout_from: Annotated[int, Field(ge=1)] = 1
     initial_scale: Annotated[float, Field(gt=0)] = 1.0
+    initial_norm_scale: Annotated[float, Field(gt=0)] = 1.0
     blocks: dict[str, Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]] = {}
     covariates_at: Literal["head", "genes", "terms"] = "head"
     interactions: list[str] = []

@@ -41,7 +41,9 @@ class Architecture:
     edge_dropout, edge_dropout_from
         Share of the values that a term reads set to 0, for terms of this level and above (genes are level 0).
     initial_scale
-        Factor of all parameters at the start.
+        Factor of all weights and biases at the start.
+    initial_norm_scale
+        Scale of the normalisations at the start (DrugCell and NeST-VNN start all parameters at a tenth, this one too).
     blocks
         Name -> neurons of the layers of a dense branch over a block of further inputs, such as a drug's fingerprint.
     covariates_at
@@ -68,6 +70,7 @@ class Architecture:
     edge_dropout: float = 0.0
     edge_dropout_from: int = 1
     initial_scale: float = 1.0
+    initial_norm_scale: float = 1.0
     blocks: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     covariates_at: CovariatesAt = "head"
     input_scale: float = 1.0
@@ -84,6 +87,9 @@ class Architecture:
             raise FitError('readout = "heads" and heads = "layer" belong together.', "Set both or neither.")
         if self.readout == "heads" and self.blocks:
             raise FitError('readout = "heads" has no place for further blocks.', 'Choose readout = "joined".')
+        for name, widths in self.blocks.items():
+            if not widths or min(widths) < 1:
+                raise FitError(f"The block {name} has layers of {list(widths)} neurons.", "Give it at least one layer.")
         if self.dropout_before_activation and self.norm == "after":
             raise FitError('dropout_before_activation needs norm = "before" or "none".')
 

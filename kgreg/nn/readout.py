@@ -72,8 +72,8 @@ class Readout(nn.Module):
         for name, shape in shapes.items():
             self.register_parameter(name, None if shape is None else nn.Parameter(torch.empty(networks, *shape)))
 
-    def reset_parameters(self, network: int, scale: float) -> None:
-        """Draw the parameters of one network anew, as those of :class:`torch.nn.Linear`; those of covariates start at 0."""
+    def reset_parameters(self, network: int, scale: float, norm_scale: float) -> None:
+        """Draw one network's parameters anew, as those of :class:`torch.nn.Linear`; those of covariates start at 0."""
         with torch.no_grad():
             for name, parameter in self.named_parameters(recurse=False):
                 if name in ("covariate_weight", "interaction_weight"):
@@ -82,7 +82,7 @@ class Readout(nn.Module):
                 bound = scale / max(self._n_last, 1) ** 0.5 if name in ("weight", "bias") else scale
                 parameter[network] = (torch.rand(parameter.shape[1:]) * 2 - 1) * bound
         if self.joined is not None:
-            self.joined.reset_parameters(network, scale)
+            self.joined.reset_parameters(network, scale, norm_scale)
 
     def forward(
         self,

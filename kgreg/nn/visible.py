@@ -143,9 +143,10 @@ class VisibleNetwork(nn.Module):
         self._taken = np.concatenate(rows), np.arange(self.term_rows.stop, program.n_neurons)
         at_head = n_covariates if architecture.covariates_at != "genes" else 0
         n_read = len(self._taken[0]) + sum(widths[-1] for widths in architecture.blocks.values())
-        per_head = n_heads + sum(len(widths) for widths in architecture.blocks.values())
+        if architecture.heads != "none":
+            n_heads += sum(len(widths) for widths in architecture.blocks.values())
         self.readout = Readout(
-            architecture, n_read, n_outputs, per_head, networks, link, at_head, interacting if at_head else ()
+            architecture, n_read, n_outputs, n_heads, networks, link, at_head, interacting if at_head else ()
         )
         for network in range(networks):
             self.reset_parameters(network)
@@ -156,12 +157,12 @@ class VisibleNetwork(nn.Module):
 
     def reset_parameters(self, network: int = 0) -> None:
         """Draw the parameters of one network anew from torch's generator."""
-        scale = self.architecture.initial_scale
-        self.hierarchy.reset_parameters(network, scale)
+        scale, norm_scale = self.architecture.initial_scale, self.architecture.initial_norm_scale
+        self.hierarchy.reset_parameters(network, scale, norm_scale)
         self.rules.reset_parameters(self.hierarchy, network, scale)
         for branch in self.block_hierarchies().values():
-            branch.reset_parameters(network, scale)
-        self.readout.reset_parameters(network, scale)
+            branch.reset_parameters(network, scale, norm_scale)
+        self.readout.reset_parameters(network, scale, norm_scale)
 
     def forward(self, x: Tensor | Inputs, seeds: NDArray[np.int64] | None = None) -> NetworkOutput:
         """Compute outputs, auxiliary outputs and the activations of the terms.

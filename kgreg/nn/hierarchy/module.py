@@ -77,13 +77,16 @@ class Hierarchy(nn.Module):
         rows: NDArray[np.int64] = np.repeat(np.arange(program.n_neurons), np.repeat(columns, program.width))
         return rows
 
-    def reset_parameters(self, network: int, scale: float = 1.0) -> None:
-        """Draw weights and biases of one network anew, uniform in ``+-scale / sqrt(fan in)`` (torch's generator)."""
+    def reset_parameters(self, network: int, scale: float = 1.0, norm_scale: float = 1.0) -> None:
+        """Draw weights and biases of one network anew, uniform in ``+-scale / sqrt(fan in)`` (torch's generator).
+
+        Normalisations start with ``norm_scale``, a shift of 0 and without statistics.
+        """
         with torch.no_grad():
             for parameter, bound in zip((self.input_weight, self.link_weight, self.bias), self._bounds, strict=True):
                 drawn = torch.rand(parameter.shape[1]) * 2 - 1
                 parameter[network] = (drawn * bound.to(drawn.dtype) * scale).to(parameter)
-            self.scale[network], self.shift[network] = 1.0, 0.0
+            self.scale[network], self.shift[network] = norm_scale, 0.0
             self.running[0, network], self.running[1, network] = 0.0, 1.0
 
     def forward(

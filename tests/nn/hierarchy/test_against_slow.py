@@ -29,6 +29,14 @@ def test_in_single_precision_they_are_within_its_rounding(case: Case) -> None:
         assert_same(fast(case, backend, torch.float32), expected, 1e-5)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_so_are_rectified_neurons_away_from_the_kink(seed: int) -> None:
+    nodes = [Node("a", 6, 1, [0, 1, 2], [], "relu", "before"), Node("b", 5, 2, [3], [0], "relu", "after")]
+    case = Case(nodes, 4, batch=40, seed=seed)
+    for backend in BACKENDS:
+        assert_same(fast(case, backend, torch.float32), slow(case, torch.float32), 1e-5)
+
+
 @settings(max_examples=20, deadline=None)
 @given(cases(small=True))
 def test_second_derivatives_equal_those_of_the_loop(case: Case) -> None:
