@@ -187,7 +187,7 @@ def _heads(
             Node(f"head of {name}", n_outputs, top, [], members, "identity")
             for name, members in zip(names, over, strict=True)
         ], names
-    # A single output node is supervised by the output itself, unless that is a head beside its own (DrugCell, NeST-VNN).
+    # A single output node is supervised by the output itself, unless that is a head beside its own.
     apart = set(outputs) if len(outputs) == 1 and architecture.readout not in ("head", "joined") else set()
     chosen = [term for term in terms if term not in apart]
     activation = "identity" if architecture.heads == "linear" else "tanh"

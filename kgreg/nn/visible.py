@@ -130,7 +130,8 @@ class VisibleNetwork(nn.Module):
         sizes = dict(block_sizes or {})
         if sorted(sizes) != sorted(architecture.blocks):
             raise FitError(
-                f"The data have the blocks {sorted(sizes) or 'none'}, the network {sorted(architecture.blocks) or 'none'}.",
+                f"The data have the blocks {sorted(sizes) or 'none'}, the network "
+                f"{sorted(architecture.blocks) or 'none'}.",
                 "Name the same in [data] blocks and [network] blocks.",
             )
         for name, widths in architecture.blocks.items():
