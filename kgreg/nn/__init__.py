@@ -2,6 +2,7 @@
 
 from kgreg.nn.architecture import Architecture
 from kgreg.nn.hierarchy import Backend, Hierarchy, Node, SparseRows
+from kgreg.nn.knockouts import KnockedOut
 from kgreg.nn.sparse import SparseLinear
 from kgreg.nn.visible import Inputs, NetworkOutput, VisibleNetwork
 
@@ -10,6 +11,7 @@ __all__ = [
     "Backend",
     "Hierarchy",
     "Inputs",
+    "KnockedOut",
     "NetworkOutput",
     "Node",
     "SparseLinear",

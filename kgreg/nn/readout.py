@@ -96,15 +96,26 @@ class Readout(nn.Module):
 
         ``parts`` and ``heads`` hold rows ``[R, n, B]``, as does ``covariates``.
         """
-        auxiliary = None
-        if self.n_heads:
-            flat = heads[0] if len(heads) == 1 else torch.cat(heads, dim=1)
-            auxiliary = flat.reshape(len(flat), self.n_heads, self.n_outputs, flat.shape[2])
-            if self.heads == "tanh-linear":
-                auxiliary = auxiliary * self.head_gain[..., None] + self.head_offset[..., None]  # type: ignore[index]
+        auxiliary = self._auxiliary(heads) if self.n_heads else None
         if self.kind == "heads":
             assert auxiliary is not None  # the architecture says so
             return average(auxiliary, self.link).transpose(1, 2), auxiliary
+        return self._read(parts, covariates, counts, backend), auxiliary
+
+    def outputs(self, parts: list[Tensor], covariates: Tensor | None, heads: list[Tensor], backend: Backend) -> Tensor:
+        """Return the outputs alone; ``heads`` are needed where they are what is read, ``parts`` elsewhere."""
+        if self.kind == "heads":
+            return average(self._auxiliary(heads), self.link).transpose(1, 2)
+        return self._read(parts, covariates, None, backend)
+
+    def _auxiliary(self, heads: list[Tensor]) -> Tensor:
+        flat = heads[0] if len(heads) == 1 else torch.cat(heads, dim=1)
+        auxiliary = flat.reshape(len(flat), self.n_heads, self.n_outputs, flat.shape[2])
+        if self.heads == "tanh-linear":
+            auxiliary = auxiliary * self.head_gain[..., None] + self.head_offset[..., None]  # type: ignore[index]
+        return auxiliary
+
+    def _read(self, parts: list[Tensor], covariates: Tensor | None, counts: Tensor | None, backend: Backend) -> Tensor:
         read = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
         if self.joined is not None:
             read = read if covariates is None else torch.cat([read, covariates], dim=1)
@@ -120,7 +131,7 @@ class Readout(nn.Module):
             outputs = torch.tanh(outputs)
             if self.heads == "tanh-linear":
                 outputs = outputs * self.gain[:, :, None] + self.offset[:, :, None]  # type: ignore[index]
-        return outputs.transpose(1, 2), auxiliary
+        return outputs.transpose(1, 2)
 
 
 def average(heads: Tensor, link: Link) -> Tensor:

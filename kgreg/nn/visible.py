@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from kgreg.nn.burdens import Burdens
 from kgreg.nn.constraints import EdgeRules
 from kgreg.nn.hierarchy import Backend, Hierarchy, Node, SparseRows
 from kgreg.nn.hierarchy.layers import drop_rows
+from kgreg.nn.knockouts import KnockedOut, knock_out
 from kgreg.nn.layout import lay_out
 from kgreg.nn.readout import Link, Readout
 
@@ -141,9 +142,9 @@ class VisibleNetwork(nn.Module):
         read = layout.terms if architecture.readout == "terms" else layout.outputs
         rows = [np.arange(span.start, span.stop) for span in (self.hierarchy.rows(node) for node in read)]
         # What the readout reads: the neurons of the nodes that are read, and those of the heads, which stand last.
-        self._taken = np.concatenate(rows), np.arange(self.term_rows.stop, program.n_neurons)
+        self.taken = np.concatenate(rows), np.arange(self.term_rows.stop, program.n_neurons)
         at_head = n_covariates if architecture.covariates_at != "genes" else 0
-        n_read = len(self._taken[0]) + sum(widths[-1] for widths in architecture.blocks.values())
+        n_read = len(self.taken[0]) + sum(widths[-1] for widths in architecture.blocks.values())
         if architecture.heads != "none":
             n_heads += sum(len(widths) for widths in architecture.blocks.values())
         self.readout = Readout(
@@ -170,11 +171,11 @@ class VisibleNetwork(nn.Module):
 
         ``seeds [R]`` decide what is dropped in training; drawn from torch's generator by default.
         """
-        given = self._checked(x)
+        given = self.check(x)
         seeds = self._seeds(seeds)
         hidden, read, heads = self.hierarchy.take(
-            self._inputs(given, seeds),
-            self._taken,
+            self.hierarchy_inputs(given, seeds),
+            self.taken,
             _counts(given, "genes", self.hierarchy),
             seeds,
             self.backend,
@@ -184,13 +185,31 @@ class VisibleNetwork(nn.Module):
 
     def trace(self, x: Tensor | Inputs) -> tuple[NetworkOutput, list[Tensor]]:
         """Compute the same level by level; also return the activations of each, for gradients with respect to them."""
-        given = self._checked(x)
+        given = self.check(x)
         levels = self.hierarchy.levels_of(
-            _dense(self._inputs(given, None), self.hierarchy), self.backend, self.rules.weights_of(self.hierarchy)
+            _dense(self.hierarchy_inputs(given, None), self.hierarchy),
+            self.backend,
+            self.rules.weights_of(self.hierarchy),
         )
         hidden = torch.cat(levels, dim=1)
-        read, heads = (hidden[:, rows] for rows in self._taken)
+        read, heads = (hidden[:, rows] for rows in self.taken)
         return self._finish(given, hidden, read, heads, self._seeds(None)), levels
+
+    def knock_out(
+        self, x: Tensor | Inputs, columns: Sequence[Sequence[int] | NDArray[np.int64]], values: Tensor | float = 0.0
+    ) -> Iterator[KnockedOut]:
+        """Set inputs to other values, once for each entry of ``columns``, and return what changes; in evaluation mode.
+
+        Only what reads the inputs is computed again, only in samples where they do change; networks with burdens take a
+        full pass for each knockout. ``columns`` are positions in ``blueprint.inputs``; ``values`` one number,
+        ``[n_inputs]`` or ``[R, n_inputs]``.
+
+        Raises
+        ------
+        FitError
+            In training, or if an input is not there.
+        """
+        return knock_out(self, x, columns, values)
 
     def predict(self, x: Tensor | Inputs) -> Tensor:
         """Return the outputs alone, ``[batch, n_outputs]``."""
@@ -200,8 +219,25 @@ class VisibleNetwork(nn.Module):
     def _finish(
         self, given: Inputs, hidden: Tensor, read: Tensor, heads_read: Tensor, seeds: NDArray[np.int64]
     ) -> NetworkOutput:
-        parts = [_expand(read, given.rows.get("genes"))]
-        heads = [_expand(heads_read, given.rows.get("genes"))]
+        shared = given.rows.get("genes")
+        parts, covariates, heads = self.beside(given, seeds)
+        outputs, auxiliary = self.readout(
+            [_expand(read, shared), *parts],
+            covariates,
+            [_expand(heads_read, shared), *heads],
+            given.counts,
+            self.backend,
+        )
+        terms = hidden[:, self.term_rows]
+        if self.networks == 1:
+            return NetworkOutput(outputs[0], None if auxiliary is None else auxiliary[0], terms[0])
+        return NetworkOutput(outputs, auxiliary, terms)
+
+    def beside(
+        self, given: Inputs, seeds: NDArray[np.int64] | None = None
+    ) -> tuple[list[Tensor], Tensor | None, list[Tensor]]:
+        """Return what the readout reads beside the terms: last layers of the branches, covariates, branches' heads."""
+        parts, heads = [], []
         for name, branch in self.block_hierarchies().items():
             counts = _counts(given, name, branch)
             widths = self.architecture.blocks[name]
@@ -213,13 +249,16 @@ class VisibleNetwork(nn.Module):
         covariates = None
         if given.covariates is not None and self.architecture.covariates_at != "genes":
             covariates = given.covariates.transpose(1, 2)
-        outputs, auxiliary = self.readout(parts, covariates, heads, given.counts, self.backend)
-        terms = hidden[:, self.term_rows]
-        if self.networks == 1:
-            return NetworkOutput(outputs[0], None if auxiliary is None else auxiliary[0], terms[0])
-        return NetworkOutput(outputs, auxiliary, terms)
+        return parts, covariates, heads
 
-    def _checked(self, x: Tensor | Inputs) -> Inputs:
+    def check(self, x: Tensor | Inputs) -> Inputs:
+        """Return the inputs in full form.
+
+        Raises
+        ------
+        FitError
+            If they do not fit the network.
+        """
         given = x if isinstance(x, Inputs) else Inputs(x[None] if x.dim() == 2 else x)
         networks, _, found = given.genes.shape
         if found != self.n_inputs or networks != self.networks:
@@ -234,7 +273,7 @@ class VisibleNetwork(nn.Module):
             raise FitError(f"The network reads {self.n_covariates} columns of covariates, the data have {columns}.")
         return given
 
-    def _inputs(self, given: Inputs, seeds: NDArray[np.int64] | None) -> Tensor | SparseRows:
+    def hierarchy_inputs(self, given: Inputs, seeds: NDArray[np.int64] | None = None) -> Tensor | SparseRows:
         """Return all that the hierarchy reads: the features, dropped and scaled, covariates at the genes, burdens."""
         x, scale = given.genes, self.architecture.input_scale
         burdens = None if self.burdens is None else self.burdens(_dense(x, self.hierarchy))

@@ -163,7 +163,9 @@ def read_inputs(x: Tensor | SparseRows, dtype: Any) -> tuple[Any, ByFeature]:
     if few is not None:
         return np.empty((networks, inputs, 0), dtype), few
     nothing = np.zeros(0, np.int64)
-    return np.ascontiguousarray(array.transpose(0, 2, 1)), ByFeature(nothing.reshape(0, 0), nothing, array[:0, 0, 0])
+    return np.ascontiguousarray(array.transpose(0, 2, 1)), ByFeature(
+        nothing.reshape(0, 0), nothing, np.zeros(0, array.dtype)
+    )
 
 
 def _array(tensor: Tensor) -> np.ndarray[Any, Any]:

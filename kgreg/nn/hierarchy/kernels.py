@@ -36,7 +36,7 @@ from kgreg.nn.hierarchy.rows import (
 
 
 @njit(**OPTIONS)
-def _read(z: Any, values: Any, at: Any, which: Any, rows: Any, p: Any, seed: Any, key: Any, scratch: Any) -> None:
+def read(z: Any, values: Any, at: Any, which: Any, rows: Any, p: Any, seed: Any, key: Any, scratch: Any) -> None:
     """Add ``values @ rows[which]`` to the rows ``z`` of a node, each row dropped for this node alone with p."""
     if p == 0 or seed == 0:
         add_block(z, values, at, which.size, which, rows)
@@ -50,9 +50,9 @@ def _read(z: Any, values: Any, at: Any, which: Any, rows: Any, p: Any, seed: Any
 
 
 @njit(**OPTIONS)
-def _read_sparse(z: Any, values: Any, at: Any, which: Any, ptr: Any, sample: Any, value: Any, p: Any, seed: Any,
+def read_sparse(z: Any, values: Any, at: Any, which: Any, ptr: Any, sample: Any, value: Any, p: Any, seed: Any,
                  key: Any) -> None:  # fmt: skip
-    """As :func:`_read` where row i is ``value`` at the samples ``ptr[i]`` to ``ptr[i + 1]`` and 0 elsewhere."""
+    """As :func:`read` where row i is ``value`` at the samples ``ptr[i]`` to ``ptr[i + 1]`` and 0 elsewhere."""
     p = p if seed != 0 else 0.0
     scale, threshold = z.dtype.type(1.0 / (1.0 - p)), threshold_of(p)
     for j in range(which.size):
@@ -123,11 +123,11 @@ def forward(P: Any, threads: Any, x: Any, sparse: Any, counts: Any, totals: Any,
                 p, key, at = P.edge_dropout[t], P.key[t] + P.fan[t], P.input_offset[t]
                 which = P.input_column[P.input_ptr[t] : P.input_ptr[t + 1]]
                 if pointer.size:
-                    _read_sparse(z, input_values[r], at, which, pointer[r], sample, value, p, seed, key)
+                    read_sparse(z, input_values[r], at, which, pointer[r], sample, value, p, seed, key)
                 else:
-                    _read(z, input_values[r], at, which, x[r], p, seed, key, scratch)
+                    read(z, input_values[r], at, which, x[r], p, seed, key, scratch)
                 which = P.source[P.source_ptr[t] : P.source_ptr[t + 1]]
-                _read(z, link_values[r], P.link_offset[t], which, hidden[r], p, seed, P.key[t], scratch)
+                read(z, link_values[r], P.link_offset[t], which, hidden[r], p, seed, P.key[t], scratch)
                 norm, activation = P.norm[t], P.activation[t]
                 for k in range(P.width[t]):
                     n, i, row = P.start[t] + k, P.norm_start[t] + k, z[k]
@@ -228,7 +228,7 @@ def _weigh(out: Any, at: Any, z: Any, which: Any, rows: Any, p: Any, seed: Any, 
 @njit(**OPTIONS)
 def _weigh_sparse(out: Any, at: Any, z: Any, which: Any, ptr: Any, sample: Any, value: Any, p: Any, seed: Any,
                   key: Any) -> None:  # fmt: skip
-    """As :func:`_weigh` for inputs as in :func:`_read_sparse`."""
+    """As :func:`_weigh` for inputs as in :func:`read_sparse`."""
     n, p = which.size, p if seed != 0 else 0.0
     scale, threshold = z.dtype.type(1.0 / (1.0 - p)), threshold_of(p)
     for j in range(n):

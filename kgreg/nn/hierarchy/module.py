@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from kgreg.errors import FitError
 from kgreg.nn.hierarchy.fused import Parameters, Pass, Take, run_fused
 from kgreg.nn.hierarchy.inputs import SparseRows
+from kgreg.nn.hierarchy.knockouts import Sweep, sweep
 from kgreg.nn.hierarchy.layers import Level, run_layers
-from kgreg.nn.hierarchy.program import Node, make_program
+from kgreg.nn.hierarchy.program import Index, Node, make_program
 
 #: "fused": one kernel for the whole pass (CPU). The others go level by level: "csr" (CPU), "triton" (CUDA), "reference"
 #: (dense matrices). "auto": "fused" on the CPU, "triton" on CUDA.
@@ -137,6 +138,44 @@ class Hierarchy(nn.Module):
             return (hidden, *(hidden[:, index] for index in rows))
         with torch.autocast("cpu", enabled=False):  # the kernels compute in the precision of the parameters
             return run_fused(self.program, x, parameters, step, self._twin, rows)
+
+    def knockouts(
+        self,
+        x: Tensor | SparseRows,
+        columns: Sequence[Sequence[int] | Index],
+        values: Tensor | float = 0.0,
+        among: NDArray[np.bool_] | None = None,
+        backend: Backend = "auto",
+        parameters: Parameters | None = None,
+    ) -> Sweep:
+        """Compute what changes when inputs are set to other values, many times over, in evaluation mode.
+
+        On the CPU ("fused") only the nodes that read what changes are computed again, and only in samples where an
+        input does change; elsewhere every knockout is a pass of its own.
+
+        Parameters
+        ----------
+        columns
+            For each knockout, columns of ``x [R, B, n_inputs]``.
+        values
+            What they are set to: one number, ``[n_inputs]`` or ``[R, n_inputs]``.
+        among
+            ``[T]``: nodes to compute. What reads a node that is left out must be left out too. Default: all.
+
+        Returns
+        -------
+        Sweep
+            Its blocks are computed as they are asked for.
+
+        Raises
+        ------
+        FitError
+            In training, or if a column is not there.
+        """
+        if among is None:
+            among = np.ones(self.program.n_nodes, dtype=np.bool_)
+        backend = choose(backend, self.bias.device)
+        return sweep(self, x, columns, values, among, parameters or self.parameters_of(), backend)
 
     def levels_of(self, x: Tensor, backend: Backend = "auto", parameters: Parameters | None = None) -> list[Tensor]:
         """Return the activations level by level, each ``[R, rows, B]``, so that autograd sees what reads which."""
