@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -50,15 +51,39 @@ def knock_out(
     silent
         The value of a gene that is not expressed, in the units of ``x``; one for all, or ``[len(genes)]``.
     """
+    values = np.zeros(model.network.n_inputs, dtype=np.float32)
+    values[list(genes)] = silent
+    return next(knock_out_each(model, x, [genes], values))
+
+
+def knock_out_each(
+    model: FittedModel,
+    x: Readings | NDArray[np.float32],
+    knockouts: Sequence[Sequence[int]],
+    silent: NDArray[np.float32],
+) -> Iterator[KnockoutEffect]:
+    """As :func:`knock_out`, for one set of inputs after the other; ``silent [n_inputs]``.
+
+    Of the network only what reads a silenced input is computed again, and only in samples where it changes.
+    """
     readings = x if isinstance(x, Readings) else Readings(x)
-    predicted, before = _respond(model, readings)
-    predicted_after, after = _respond(model, readings.with_columns(list(genes), silent))
-    spread = before.std(axis=1, keepdims=True)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        moved = np.where(spread > 0, (after - before) / spread, 0.0)
+    predicted, before = model.respond(readings)
+    spread = before.astype(np.float64).std(axis=1)
     widths = model.network.term_widths
-    squares = np.add.reduceat(moved**2, np.cumsum(widths) - widths, axis=0) / widths[:, None]
-    return KnockoutEffect(predicted_after - predicted, np.sqrt(squares).astype(np.float32))
+    scaler = model.preprocessing.scaler
+    values = torch.from_numpy(((silent - scaler.mean) / scaler.sd).astype(np.float32))
+    inputs = model.preprocessing.apply(readings).everything()
+    for changed in model.network.knock_out(inputs, knockouts, values):
+        outputs = np.zeros_like(predicted)
+        if len(changed.samples):
+            outputs[changed.samples] = model.predicted(changed.outputs) - predicted[changed.samples]
+        squares = np.zeros(before.shape)
+        at = np.ix_(changed.neurons, changed.rows)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            moved = (changed.hidden.numpy().astype(np.float64) - before[at]) / spread[changed.neurons, None]
+        squares[at] = np.where(spread[changed.neurons, None] > 0, moved, 0.0) ** 2
+        subsystems = np.add.reduceat(squares, np.cumsum(widths) - widths, axis=0) / widths[:, None]
+        yield KnockoutEffect(outputs, np.sqrt(subsystems).astype(np.float32))
 
 
 def knockout_table(
@@ -90,19 +115,23 @@ def knockout_table(
     # Expression that was centred has no zero that means silence; a gene's lowest value is the nearest to it.
     silent = np.minimum(result.samples.columns(result.blueprint.inputs).min(axis=0), 0.0)
     fits = list(result.fits("graph"))
+    effects: dict[str, dict[tuple[str, str], list[NDArray[np.float64]]]] = {name: {} for name in positions}
+    seen: dict[str, set[int]] = {}
+    for done, (job, model) in enumerate(fits):
+        groups = _groups(result, job.split.test)
+        for group, members in groups.items():
+            seen.setdefault(group, set()).update(job.split.test[members].tolist())
+        with limit_threads(result.settings.threads):
+            each = knock_out_each(model, result.inputs_of(job, job.split.test), list(positions.values()), silent)
+            for i, (name, effect) in enumerate(zip(positions, each, strict=True)):
+                progress(f"knocking out {name}", (done + i / len(positions)) / len(fits))
+                for group, members in groups.items():
+                    own = effects[name]
+                    own.setdefault((group, "output"), []).append(effect.outputs[members].mean(axis=0))
+                    own.setdefault((group, "term"), []).append(effect.subsystems[:, members].mean(axis=1))
     frames = []
-    for done, (name, genes) in enumerate(positions.items()):
-        effects: dict[tuple[str, str], list[NDArray[np.float64]]] = {}
-        seen: dict[str, set[int]] = {}
-        for i, (job, model) in enumerate(fits):
-            progress(f"knocking out {name}", (done + i / len(fits)) / len(positions))
-            with limit_threads(result.settings.threads):
-                effect = knock_out(model, result.inputs_of(job, job.split.test), genes, silent[genes])
-            for group, members in _groups(result, job.split.test).items():
-                seen.setdefault(group, set()).update(job.split.test[members].tolist())
-                effects.setdefault((group, "output"), []).append(effect.outputs[members].mean(axis=0))
-                effects.setdefault((group, "term"), []).append(effect.subsystems[:, members].mean(axis=1))
-        for (group, kind), values in effects.items():
+    for name in positions:
+        for (group, kind), values in effects[name].items():
             frame = _effect_rows(result, kind, np.stack(values).astype(float))
             frames.append(
                 frame.assign(knockout=name, genes=", ".join(knockouts[name]), group=group, samples=len(seen[group]))
@@ -157,8 +186,3 @@ def _positions(result: CrossValidation, genes: Sequence[str]) -> list[int]:
     if not genes:
         raise DataError("A knockout names no gene.", "List at least one gene.")
     return [int(position) for gene in genes for position in place[gene]]
-
-
-def _respond(model: FittedModel, x: Readings) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    predicted, activations = model.respond(x)
-    return predicted, activations.astype(np.float64)

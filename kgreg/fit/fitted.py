@@ -66,12 +66,12 @@ class FittedModel:
         Probabilities ``[n, n_classes]`` or ``[n, n_labels]``, values ``[n, 1]``, or for survival ``[n, 1]`` log partial
         hazards, relative to the mean of the training samples.
         """
-        return self._predicted(self._passed(x))
+        return self.predicted(self._passed(x).outputs)
 
     def respond(self, x: NDArray[np.float32] | Readings) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return, from one pass, the prediction (see :meth:`predict`) and the activations ``[n_neurons, n]``."""
         passed = self._passed(x)
-        return self._predicted(passed), passed.hidden.numpy()
+        return self.predicted(passed.outputs), passed.hidden.numpy()
 
     def inputs_of(self, readings: Readings) -> Inputs:
         """Return samples as the network takes them, the inputs of the genes as a dense tensor ``[1, n, n_inputs]``."""
@@ -85,13 +85,14 @@ class FittedModel:
             passed: NetworkOutput = self.network(self.preprocessing.apply(readings).everything())
         return passed
 
-    def _predicted(self, passed: NetworkOutput) -> NDArray[np.float32]:
+    def predicted(self, outputs: Tensor) -> NDArray[np.float32]:
+        """Return what outputs of the network ``[n, n_outputs]`` predict; see :meth:`predict`."""
         if self.task == "classification":
-            outputs = torch.softmax(passed.outputs, dim=1)
+            outputs = torch.softmax(outputs, dim=1)
         elif self.task == "multilabel":
-            outputs = torch.sigmoid(passed.outputs)
+            outputs = torch.sigmoid(outputs)
         else:
-            outputs = passed.outputs * self.target_scale[1] + self.target_scale[0]
+            outputs = outputs * self.target_scale[1] + self.target_scale[0]
         result: NDArray[np.float32] = outputs.numpy()
         return result
 
