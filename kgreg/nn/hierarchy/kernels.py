@@ -23,6 +23,7 @@ from kgreg.nn.hierarchy.rows import (
     TILE,
     activate,
     add_block,
+    add_dropped,
     add_four,
     add_one,
     dot_block,
@@ -34,6 +35,8 @@ from kgreg.nn.hierarchy.rows import (
     threshold_of,
 )
 
+_FOUR = np.arange(4)
+
 
 @njit(**OPTIONS)
 def read(z: Any, values: Any, at: Any, which: Any, rows: Any, p: Any, seed: Any, key: Any, scratch: Any) -> None:
@@ -41,12 +44,11 @@ def read(z: Any, values: Any, at: Any, which: Any, rows: Any, p: Any, seed: Any,
     if p == 0 or seed == 0:
         add_block(z, values, at, which.size, which, rows)
         return
-    four = np.arange(4)
     for j in range(0, which.size, 4):
         n = min(4, which.size - j)
         for i in range(n):
             drop(rows[which[j + i]], scratch[i], p, seed, (key + j + i) * 4)
-        add_block(z, values, at + j, which.size, four[:n], scratch)
+        add_block(z, values, at + j, which.size, _FOUR[:n], scratch)
 
 
 @njit(**OPTIONS)
@@ -202,13 +204,20 @@ def _add_weighted(acc: Any, values: Any, shift: Any, weight: Any, which: Any, ro
 @njit(**OPTIONS)
 def _collect(acc: Any, values: Any, at: Any, stride: Any, rows: Any, p: Any, seed: Any, key: Any, scratch: Any) -> None:
     """Add ``sum_m values[at + m * stride] * rows[m]`` to ``acc``, dropped as the value that was read was."""
-    scratch[:] = 0
-    for m in range(rows.shape[0]):
-        add_one(scratch, values[at + m * stride], rows[m])
+    out = scratch if p > 0 and seed != 0 else acc
     if p > 0 and seed != 0:
-        drop(scratch, scratch, p, seed, key * 4)
-    for b in range(acc.size):
-        acc[b] += scratch[b]
+        scratch[:] = 0
+    m = 0
+    while m + 4 <= rows.shape[0]:
+        i = at + m * stride
+        add_four(out, values[i], values[i + stride], values[i + 2 * stride], values[i + 3 * stride],
+                 rows[m], rows[m + 1], rows[m + 2], rows[m + 3])  # fmt: skip
+        m += 4
+    while m < rows.shape[0]:
+        add_one(out, values[at + m * stride], rows[m])
+        m += 1
+    if p > 0 and seed != 0:
+        add_dropped(acc, scratch, p, seed, key * 4)
 
 
 @njit(**OPTIONS)
@@ -217,12 +226,11 @@ def _weigh(out: Any, at: Any, z: Any, which: Any, rows: Any, p: Any, seed: Any, 
     if p == 0 or seed == 0:
         dot_block(out, at, which.size, z, which, rows)
         return
-    four = np.arange(4)
     for j in range(0, which.size, 4):
         n = min(4, which.size - j)
         for i in range(n):
             drop(rows[which[j + i]], scratch[i], p, seed, (key + j + i) * 4)
-        dot_block(out, at + j, which.size, z, four[:n], scratch)
+        dot_block(out, at + j, which.size, z, _FOUR[:n], scratch)
 
 
 @njit(**OPTIONS)
