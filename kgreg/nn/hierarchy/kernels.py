@@ -23,6 +23,7 @@ from kgreg.nn.hierarchy.rows import (
     TILE,
     activate,
     add_block,
+    add_dropped,
     add_four,
     add_one,
     dot_block,
@@ -34,6 +35,8 @@ from kgreg.nn.hierarchy.rows import (
     threshold_of,
 )
 
+_FOUR = np.arange(4)
+
 
 @njit(**OPTIONS)
 def read(z: Any, values: Any, at: Any, which: Any, rows: Any, p: Any, seed: Any, key: Any, scratch: Any) -> None:
@@ -41,12 +44,11 @@ def read(z: Any, values: Any, at: Any, which: Any, rows: Any, p: Any, seed: Any,
     if p == 0 or seed == 0:
         add_block(z, values, at, which.size, which, rows)
         return
-    four = np.arange(4)
     for j in range(0, which.size, 4):
         n = min(4, which.size - j)
         for i in range(n):
             drop(rows[which[j + i]], scratch[i], p, seed, (key + j + i) * 4)
-        add_block(z, values, at + j, which.size, four[:n], scratch)
+        add_block(z, values, at + j, which.size, _FOUR[:n], scratch)
 
 
 @njit(**OPTIONS)
@@ -67,21 +69,23 @@ def read_sparse(z: Any, values: Any, at: Any, which: Any, ptr: Any, sample: Any,
 
 
 @njit(**OPTIONS)
-def _normalise(row: Any, kept: Any, norm: Any, counts: Any, total: Any, g: Any, s: Any, running: Any, stats: Any,
-               i: Any, training: Any, momentum: Any, epsilon: Any) -> None:  # fmt: skip
-    """Normalise a row over the samples; ``running [2, .]`` and ``stats [2, .]`` (mean, 1 / sd) at i are updated.
+def _normalise(row: Any, saved: Any, r: Any, n: Any, i: Any, norm: Any, counts: Any, total: Any, g: Any, s: Any,
+               running: Any, stats: Any, training: Any, momentum: Any, epsilon: Any) -> None:  # fmt: skip
+    """Normalise the row of neuron n, the i-th that is normalised, of network r over the samples.
 
-    ``kept`` gets what the way back needs: the normalised row (before an activation), or the row as it came (after).
+    ``running`` and ``stats`` (mean, 1 / sd) are updated. ``saved`` gets what the way back needs: the normalised row
+    (before an activation), or the row as it came (after).
     """
     d = row.dtype.type
+    kept = saved[r, n]
     if training:
         mean, variance = moments(row, counts, total)
-        running[0, i] += d(momentum) * (mean - running[0, i])
-        running[1, i] += d(momentum) * (variance * total / max(total - d(1), d(1)) - running[1, i])
+        running[0, r, i] += d(momentum) * (mean - running[0, r, i])
+        running[1, r, i] += d(momentum) * (variance * total / max(total - d(1), d(1)) - running[1, r, i])
     else:
-        mean, variance = running[0, i], running[1, i]
+        mean, variance = running[0, r, i], running[1, r, i]
     inverse = d(1) / d(math.sqrt(variance + d(epsilon)))
-    stats[0, i], stats[1, i] = mean, inverse
+    stats[0, r, i], stats[1, r, i] = mean, inverse
     if norm == 1:
         for b in range(row.size):
             kept[b] = (row[b] - mean) * inverse
@@ -121,21 +125,24 @@ def forward(P: Any, threads: Any, x: Any, sparse: Any, counts: Any, totals: Any,
                 for k in range(P.width[t]):
                     z[k, :] = bias[r, P.start[t] + k]
                 p, key, at = P.edge_dropout[t], P.key[t] + P.fan[t], P.input_offset[t]
-                which = P.input_column[P.input_ptr[t] : P.input_ptr[t + 1]]
-                if pointer.size:
-                    read_sparse(z, input_values[r], at, which, pointer[r], sample, value, p, seed, key)
-                else:
-                    read(z, input_values[r], at, which, x[r], p, seed, key, scratch)
-                which = P.source[P.source_ptr[t] : P.source_ptr[t + 1]]
-                read(z, link_values[r], P.link_offset[t], which, hidden[r], p, seed, P.key[t], scratch)
-                norm, activation = P.norm[t], P.activation[t]
+                # Every slice costs counts of references, which threads fight for: none for nothing.
+                if P.input_ptr[t] < P.input_ptr[t + 1]:
+                    which = P.input_column[P.input_ptr[t] : P.input_ptr[t + 1]]
+                    if pointer.size:
+                        read_sparse(z, input_values[r], at, which, pointer[r], sample, value, p, seed, key)
+                    else:
+                        read(z, input_values[r], at, which, x[r], p, seed, key, scratch)
+                if P.fan[t] > 0:
+                    which = P.source[P.source_ptr[t] : P.source_ptr[t + 1]]
+                    read(z, link_values[r], P.link_offset[t], which, hidden[r], p, seed, P.key[t], scratch)
+                norm, activation, own = P.norm[t], P.activation[t], counts[r]
                 for k in range(P.width[t]):
                     n, i, row = P.start[t] + k, P.norm_start[t] + k, z[k]
                     if norm == 2:
                         activate(row, activation)
                     if norm > 0:
-                        _normalise(row, saved[r, n], norm, counts[r], totals[r], scale[r, i], shift[r, i],
-                                   running[:, r], stats[:, r], i, training, momentum, epsilon)  # fmt: skip
+                        _normalise(row, saved, r, n, i, norm, own, totals[r], scale[r, i], shift[r, i],
+                                   running, stats, training, momentum, epsilon)  # fmt: skip
                     if P.pre_dropout[t] > 0 and seed != 0:
                         drop(row, row, P.pre_dropout[t], seed, n * 4 + 1)
                     if norm != 2:
@@ -202,13 +209,20 @@ def _add_weighted(acc: Any, values: Any, shift: Any, weight: Any, which: Any, ro
 @njit(**OPTIONS)
 def _collect(acc: Any, values: Any, at: Any, stride: Any, rows: Any, p: Any, seed: Any, key: Any, scratch: Any) -> None:
     """Add ``sum_m values[at + m * stride] * rows[m]`` to ``acc``, dropped as the value that was read was."""
-    scratch[:] = 0
-    for m in range(rows.shape[0]):
-        add_one(scratch, values[at + m * stride], rows[m])
+    out = scratch if p > 0 and seed != 0 else acc
     if p > 0 and seed != 0:
-        drop(scratch, scratch, p, seed, key * 4)
-    for b in range(acc.size):
-        acc[b] += scratch[b]
+        scratch[:] = 0
+    m = 0
+    while m + 4 <= rows.shape[0]:
+        i = at + m * stride
+        add_four(out, values[i], values[i + stride], values[i + 2 * stride], values[i + 3 * stride],
+                 rows[m], rows[m + 1], rows[m + 2], rows[m + 3])  # fmt: skip
+        m += 4
+    while m < rows.shape[0]:
+        add_one(out, values[at + m * stride], rows[m])
+        m += 1
+    if p > 0 and seed != 0:
+        add_dropped(acc, scratch, p, seed, key * 4)
 
 
 @njit(**OPTIONS)
@@ -217,12 +231,11 @@ def _weigh(out: Any, at: Any, z: Any, which: Any, rows: Any, p: Any, seed: Any, 
     if p == 0 or seed == 0:
         dot_block(out, at, which.size, z, which, rows)
         return
-    four = np.arange(4)
     for j in range(0, which.size, 4):
         n = min(4, which.size - j)
         for i in range(n):
             drop(rows[which[j + i]], scratch[i], p, seed, (key + j + i) * 4)
-        dot_block(out, at + j, which.size, z, four[:n], scratch)
+        dot_block(out, at + j, which.size, z, _FOUR[:n], scratch)
 
 
 @njit(**OPTIONS)
@@ -265,16 +278,19 @@ def backward(P: Any, threads: Any, x: Any, sparse: Any, counts: Any, totals: Any
             for task in range(c * chunk, min((c + 1) * chunk, tasks)):
                 r, t = task // size, first + task % size
                 seed, p = seeds[r], P.edge_dropout[t]
+                for n in range(P.start[t], P.start[t] + P.width[t]):
+                    if totals[r] == 0 or not given[n]:
+                        gradient[r, n, :] = 0
                 if totals[r] == 0:
                     continue
-                for n in range(P.start[t], P.start[t] + P.width[t]):
-                    if not given[n]:
-                        gradient[r, n, :] = 0
-                if seed == 0 or not _any_drops(P.edge_dropout, P.parent[P.parent_ptr[t] : P.parent_ptr[t + 1]]):
+                if P.parent_ptr[t] == P.parent_ptr[t + 1]:
+                    pass  # nothing reads it
+                elif seed == 0 or not _any_drops(P.edge_dropout, P.parent[P.parent_ptr[t] : P.parent_ptr[t + 1]]):
                     weight = P.reader_weight[P.reader_ptr[t] : P.reader_ptr[t + 1]]
                     which = P.reader[P.reader_ptr[t] : P.reader_ptr[t + 1]]
+                    all_rows, values = gradient[r], link_values[r]
                     for k in range(P.width[t]):
-                        _add_weighted(gradient[r, P.start[t] + k], link_values[r], k, weight, which, gradient[r])
+                        _add_weighted(all_rows[P.start[t] + k], values, k, weight, which, all_rows)
                 else:
                     for e in range(P.parent_ptr[t], P.parent_ptr[t + 1]):
                         reader, position = P.parent[e], P.parent_position[e]
@@ -284,7 +300,7 @@ def backward(P: Any, threads: Any, x: Any, sparse: Any, counts: Any, totals: Any
                                      P.fan[reader], rows, P.edge_dropout[reader], seed,
                                      P.key[reader] + position + k, scratch[0])  # fmt: skip
                 z, value_of = gradient[r, P.start[t] : P.start[t] + P.width[t]], scratch[0]
-                norm, activation = P.norm[t], P.activation[t]
+                norm, activation, own = P.norm[t], P.activation[t], counts[r]
                 for k in range(P.width[t]):
                     n, i, row = P.start[t] + k, P.norm_start[t] + k, z[k]
                     value_of[:] = hidden[r, n]
@@ -297,7 +313,7 @@ def backward(P: Any, threads: Any, x: Any, sparse: Any, counts: Any, totals: Any
                         drop(row, row, P.pre_dropout[t], seed, n * 4 + 1)
                     if norm > 0:
                         d_scale[r, i], d_shift[r, i] = _undo_norm(
-                            row, value_of, norm, saved[r, n], counts[r], totals[r], scale[r, i], stats[0, r, i],
+                            row, value_of, norm, saved[r, n], own, totals[r], scale[r, i], stats[0, r, i],
                             stats[1, r, i], training)  # fmt: skip
                     if norm == 2:
                         slope(row, saved[r, n], activation)
@@ -306,13 +322,15 @@ def backward(P: Any, threads: Any, x: Any, sparse: Any, counts: Any, totals: Any
                         total += z[k, b]
                     d_bias[r, P.start[t] + k] = total
                 key, at = P.key[t] + P.fan[t], P.input_offset[t]
-                which = P.input_column[P.input_ptr[t] : P.input_ptr[t + 1]]
-                if pointer.size:
-                    _weigh_sparse(d_input[r], at, z, which, pointer[r], sample, value, p, seed, key)
-                else:
-                    _weigh(d_input[r], at, z, which, x[r], p, seed, key, scratch)
-                which = P.source[P.source_ptr[t] : P.source_ptr[t + 1]]
-                _weigh(d_link[r], P.link_offset[t], z, which, hidden[r], p, seed, P.key[t], scratch)
+                if P.input_ptr[t] < P.input_ptr[t + 1]:
+                    which = P.input_column[P.input_ptr[t] : P.input_ptr[t + 1]]
+                    if pointer.size:
+                        _weigh_sparse(d_input[r], at, z, which, pointer[r], sample, value, p, seed, key)
+                    else:
+                        _weigh(d_input[r], at, z, which, x[r], p, seed, key, scratch)
+                if P.fan[t] > 0:
+                    which = P.source[P.source_ptr[t] : P.source_ptr[t + 1]]
+                    _weigh(d_link[r], P.link_offset[t], z, which, hidden[r], p, seed, P.key[t], scratch)
     if d_x.shape[2] == 0:
         return
     inputs = d_x.shape[1]

@@ -50,6 +50,16 @@ def drop(row: Any, out: Any, p: Any, seed: Any, key: Any) -> None:
 
 
 @njit(**OPTIONS)
+def add_dropped(acc: Any, row: Any, p: Any, seed: Any, key: Any) -> None:
+    """Add what :func:`drop` would write."""
+    threshold, stream = threshold_of(p), stream_of(seed, key)
+    scale, zero = row.dtype.type(1.0 / (1.0 - p)), row.dtype.type(0)
+    for b in range(row.size):
+        bits = mix(np.uint32(stream + np.uint32(b) * np.uint32(0x85EBCA77)))
+        acc[b] += row[b] * scale if bits >= threshold else zero
+
+
+@njit(**OPTIONS)
 def add_four(acc: Any, v0: Any, v1: Any, v2: Any, v3: Any, s0: Any, s1: Any, s2: Any, s3: Any) -> None:
     for b in range(acc.size):
         acc[b] += v0 * s0[b] + v1 * s1[b] + v2 * s2[b] + v3 * s3[b]
