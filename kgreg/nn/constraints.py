@@ -23,7 +23,7 @@ class EdgeRules(nn.Module):
     Raises
     ------
     FitError
-        If a fixed edge has no weight.
+        If a fixed edge has no weight, or the weight of an edge contradicts its sign.
     """
 
     def __init__(
@@ -37,6 +37,14 @@ class EdgeRules(nn.Module):
         if lacking.any():
             first = edges[lacking].iloc[0]
             raise FitError(f"The edge {first['source']} -> {first['target']} is fixed but has no weight.")
+        opposed = np.sign(weight) == -np.where(sign == 0, np.nan, sign)
+        if opposed.any():
+            first = edges[opposed].iloc[0]
+            raise FitError(
+                f"The edge {first['source']} -> {first['target']} has the weight {first['weight']:g}, which "
+                f"contradicts its sign {int(first['sign']):+d}.",
+                "Change one of the two.",
+            )
         self.n_fixed = 0
         self._counts: dict[str, int] = {}
         self._n_genes = len(layout.genes)

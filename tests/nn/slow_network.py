@@ -3,125 +3,230 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from kgreg.blueprint import Blueprint
-from kgreg.nn import SparseLinear, VisibleNetwork
-
-Block = dict[tuple[str, str], Tensor]
-
-
-def dense(layer: SparseLinear, values: Tensor) -> Tensor:
-    """Return ``values`` (the weights of a layer, or their gradients) as a matrix."""
-    matrix = values.new_zeros(layer.out_features, layer.in_features)
-    for row in range(layer.out_features):
-        for place in range(int(layer.crow[row]), int(layer.crow[row + 1])):
-            matrix[row, layer.col[place]] = values[place]
-    return matrix
+from kgreg.nn import Architecture, VisibleNetwork
+from kgreg.nn.hierarchy import Hierarchy
 
 
-def blocks(network: VisibleNetwork, blueprint: Blueprint, gradient: bool = False) -> Block:
-    """Return ``(source id, target id) -> [width of target, width of source]`` for every edge of the blueprint.
+@dataclass
+class SlowOutput:
+    """``outputs [batch, n_outputs]``; by name of a term, level or layer of a block the head's ``[batch, n_outputs]``;
+    by id of a gene or term its neurons ``[width, batch]``."""
 
-    Every parameter of the network is checked to belong to an edge.
-    """
-
-    def values(layer: SparseLinear) -> Tensor:
-        if not gradient:
-            return layer.weight.detach()
-        return torch.zeros_like(layer.weight) if layer.weight.grad is None else layer.weight.grad
-
-    place = network.term_slices()
-    between_terms = torch.zeros(network.bias.numel(), network.bias.numel(), dtype=network.bias.dtype)
-    for number, (span, layer) in enumerate(zip(network.level_slices, network.term_links, strict=True)):
-        columns = [
-            network.level_slices[below].start + row
-            for below, name in network._reads[number]
-            for row in getattr(network, name).tolist()
-        ]
-        assert layer.in_features == len(columns)
-        between_terms[span, columns] = dense(layer, values(layer))
-    from_genes = dense(network.gene_links, values(network.gene_links))
-    column = {node: i for i, node in enumerate(blueprint.inputs["node"])}
-    found: Block = {}
-    for source, target in zip(blueprint.edges["source"], blueprint.edges["target"], strict=True):
-        matrix, at = (from_genes, slice(column[source], column[source] + 1)) if source in column else (
-            between_terms,
-            place[source],
-        )  # fmt: skip
-        found[source, target] = matrix[place[target], at].clone()
-        matrix[place[target], at] = 0
-    assert not from_genes.any(), "a weight without an edge"
-    assert not between_terms.any(), "a weight without an edge"
-    return found
+    outputs: Tensor
+    heads: dict[str, Tensor]
+    signal: dict[str, Tensor]
 
 
-class SlowNetwork:
-    """The same numbers as a :class:`VisibleNetwork`, by a loop over the terms.
+@dataclass
+class _Norm:
+    """Batch normalisation of the neurons of one node."""
 
-    The weights are copies in blocks by node ids; ``running`` holds mean and variance of every neuron.
-    """
+    scale: Tensor
+    shift: Tensor
+    mean: Tensor
+    variance: Tensor
 
-    def __init__(self, network: VisibleNetwork, blueprint: Blueprint) -> None:
-        place = network.term_slices()
-        self.blueprint, self.order = blueprint, network.order
-        self.weight = {pair: block.requires_grad_() for pair, block in blocks(network, blueprint).items()}
-        self.bias = {term: _leaf(network.bias[at]) for term, at in place.items()}
-        scale, shift, mean, variance = (
-            torch.cat([getattr(norm, name).detach() for norm in network.norms])
-            for name in ("weight", "bias", "running_mean", "running_var")
-        )
-        self.scale = {term: _leaf(scale[at]) for term, at in place.items()}
-        self.shift = {term: _leaf(shift[at]) for term, at in place.items()}
-        self.running = {term: (mean[at].clone(), variance[at].clone()) for term, at in place.items()}
-        self.head: dict[str, tuple[Tensor, Tensor]] = {}
-        if network.heads is not None and network.head_bias is not None:
-            heads = dense(network.heads, network.heads.weight.detach())
-            for i, (term, at) in enumerate(place.items()):
-                rows = slice(i * network.n_outputs, (i + 1) * network.n_outputs)
-                self.head[term] = _leaf(heads[rows, at]), _leaf(network.head_bias[rows])
-        self.readout = _leaf(network.readout.weight), _leaf(network.readout.bias)
-
-    def __call__(
-        self, x: Tensor, training: bool, nudge: Mapping[str, Tensor] | None = None
-    ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
-        """Return outputs ``[batch, n_outputs]``, and by term the head's ``[n_outputs, batch]`` and ``h``.
-
-        ``nudge`` is added to the ``h`` of a term before anything reads it.
-        """
-        signal = {node: x[:, i][None] for i, node in enumerate(self.blueprint.inputs["node"])}
-        for term in self.blueprint.terms.sort_values("level")["id"]:
-            z = self.bias[term][:, None].expand(-1, len(x))
-            for (source, target), weight in self.weight.items():
-                if target == term:
-                    z = z + weight @ signal[source]
-            if self.order == "norm-tanh":
-                signal[term] = torch.tanh(self._norm(term, z, training))
-            else:
-                signal[term] = self._norm(term, torch.tanh(z), training)
-            if nudge and term in nudge:
-                signal[term] = signal[term] + nudge[term]
-        weight, bias = self.readout
-        read = torch.cat([signal[node] for node in self.blueprint.outputs["node"]])
-        heads = {term: w @ signal[term] + b[:, None] for term, (w, b) in self.head.items()}
-        return read.T @ weight.T + bias, heads, signal
-
-    def _norm(self, term: str, z: Tensor, training: bool) -> Tensor:
-        mean, variance = self.running[term]
+    def __call__(self, z: Tensor, training: bool) -> Tensor:
+        mean, variance = self.mean, self.variance
         if training:
             n = z.shape[1]
-            now, spread = z.mean(dim=1), ((z - z.mean(dim=1, keepdim=True)) ** 2).sum(dim=1)
-            self.running[term] = (
-                0.9 * mean + 0.1 * now.detach(),
-                0.9 * variance + 0.1 * spread.detach() / (n - 1),
-            )
-            mean, variance = now, spread / n
-        return (z - mean[:, None]) / torch.sqrt(variance + 1e-5)[:, None] * self.scale[term][:, None] + self.shift[
-            term
-        ][:, None]
+            mean = z.sum(dim=1) / n
+            spread = ((z - mean[:, None]) ** 2).sum(dim=1)
+            self.mean = 0.9 * self.mean + 0.1 * mean.detach()
+            self.variance = 0.9 * self.variance + 0.1 * spread.detach() / max(n - 1, 1)
+            variance = spread / n
+        return (z - mean[:, None]) / torch.sqrt(variance + 1e-5)[:, None] * self.scale[:, None] + self.shift[:, None]
 
 
-def _leaf(tensor: Tensor) -> Tensor:
-    return tensor.detach().clone().requires_grad_()
+@dataclass
+class SlowNetwork:
+    """The same numbers as a :class:`VisibleNetwork` of one network, by a loop over the terms.
+
+    It reads the parameters of the network itself (``of_network``), by node ids, so that both have the same gradients to
+    compare: those of one are collected, and then those of the other.
+    """
+
+    network: VisibleNetwork
+    blueprint: Blueprint
+    _norms: dict[tuple[int, str], _Norm] = field(default_factory=dict)
+
+    @property
+    def architecture(self) -> Architecture:
+        return self.network.architecture
+
+    def __call__(
+        self,
+        x: Tensor,
+        training: bool,
+        nudge: Mapping[str, Tensor] | None = None,
+        blocks: Mapping[str, Tensor] | None = None,
+        covariates: Tensor | None = None,
+    ) -> SlowOutput:
+        """Compute without dropout. ``nudge`` is added to the neurons of a term before anything reads it."""
+        a, h, blueprint = self.architecture, self.network.hierarchy, self.blueprint
+        at_genes = covariates is not None and a.covariates_at == "genes"
+        signal: dict[str, Tensor] = {}
+        for gene in dict.fromkeys(blueprint.inputs["node"]):
+            columns = [i for i, node in enumerate(blueprint.inputs["node"]) if node == gene]
+            signal[gene] = x[:, columns].T
+            if gene in h.position:
+                read = [signal[gene], covariates.T] if at_genes else [signal[gene]]
+                z = h.block(h.input_weight, gene, links=False)[0] @ torch.cat(read) + self._bias(h, gene)
+                signal[gene] = self._finished(h, gene, z, training)
+        for term in blueprint.terms["id"]:
+            z = self._bias(h, term).expand(-1, len(x))
+            for number, edge in enumerate(blueprint.edges.itertuples()):
+                if edge.target == term:
+                    weight = self._edge_weight(number)
+                    read = signal[edge.source]
+                    if a.gene_scaling and self._is_gene(edge.source):
+                        at = self._number_of_link(number)
+                        read = self.network.rules.scale[0, at] * read + self.network.rules.offset[0, at]
+                    z = z + weight @ read
+            signal[term] = self._finished(h, term, z, training)
+            if nudge and term in nudge:
+                signal[term] = signal[term] + nudge[term]
+        heads = self._heads(h, signal)
+        read = [signal[node] for node in self._read_nodes()]
+        for name, widths in a.blocks.items():
+            branch: Hierarchy = self.network.branches[name]
+            rows, layers = blocks[name].T, {}
+            for i in range(1, len(widths) + 1):
+                node = f"{name} {i}"
+                weight = branch.block(branch.link_weight if i > 1 else branch.input_weight, node, links=i > 1)[0]
+                rows = layers[node] = self._finished(branch, node, weight @ rows + self._bias(branch, node), training)
+            read.append(rows)
+            heads |= self._node_heads(branch, layers, list(layers), len(heads))
+        if covariates is not None and a.covariates_at == "head":
+            read.append(covariates.T)
+        return SlowOutput(self._outputs(torch.cat(read), heads, training), {n: v.T for n, v in heads.items()}, signal)
+
+    def edge_blocks(self) -> list[tuple[int, Tensor]]:
+        """Return (row of the blueprint's edges, its free weights ``[width of target, width of source]``)."""
+        return [(number, self._free_weight(number)) for number in range(len(self.blueprint.edges))]
+
+    def running(self, h: Hierarchy, node: str) -> tuple[Tensor, Tensor]:
+        """Return mean and variance of a node after the passes so far."""
+        norm = self._norm(h, node)
+        return norm.mean, norm.variance
+
+    # ---- nodes -----------------------------------------------------------------------------------------------------
+
+    def _finished(self, h: Hierarchy, node: str, z: Tensor, training: bool) -> Tensor:
+        act = {"tanh": torch.tanh, "relu": torch.relu, "sigmoid": torch.sigmoid, "identity": torch.clone}
+        activation = act[self.architecture.activation]
+        if self.architecture.norm == "before":
+            return activation(self._norm(h, node)(z, training))
+        if self.architecture.norm == "after":
+            return self._norm(h, node)(activation(z), training)
+        return activation(z)
+
+    def _norm(self, h: Hierarchy, node: str) -> _Norm:
+        if (id(h), node) not in self._norms:
+            # Normalised neurons are numbered in the order of the nodes; heads, which come last, are not among them.
+            rows = h.rows(node)
+            parts = (h.scale[0], h.shift[0], h.running[0, 0].clone(), h.running[1, 0].clone())
+            self._norms[id(h), node] = _Norm(*(part[rows] for part in parts))
+        return self._norms[id(h), node]
+
+    def _bias(self, h: Hierarchy, node: str) -> Tensor:
+        return h.bias[0, h.rows(node), None]
+
+    # ---- edges -----------------------------------------------------------------------------------------------------
+
+    def _is_gene(self, node: str) -> bool:
+        return node in set(self.blueprint.inputs["node"])
+
+    def _number_of_link(self, number: int) -> int:
+        return sum(self._is_gene(source) for source in self.blueprint.edges["source"][:number])
+
+    def _free_weight(self, number: int) -> Tensor:
+        """Return the parameters of an edge: the columns of its source in the block of its target."""
+        h, blueprint = self.network.hierarchy, self.blueprint
+        edge = blueprint.edges.iloc[number]
+        sources = blueprint.edges["source"][blueprint.edges["target"] == edge["target"]]
+        if edge["source"] in h.position:
+            block, before = h.block(h.link_weight, edge["target"], links=True)[0], 0
+            for source in sorted((s for s in sources if s in h.position), key=h.position.__getitem__):
+                rows = h.rows(source)
+                if source == edge["source"]:
+                    return block[:, before : before + rows.stop - rows.start]
+                before += rows.stop - rows.start
+        columns = list(blueprint.inputs["node"])
+        ordered = sorted((s for s in sources if s not in h.position), key=columns.index)
+        at = ordered.index(edge["source"])
+        return h.block(h.input_weight, edge["target"], links=False)[0][:, at : at + 1]
+
+    def _edge_weight(self, number: int) -> Tensor:
+        edge, free = self.blueprint.edges.iloc[number], self._free_weight(number)
+        if not edge["trainable"]:
+            return torch.full_like(free, float(edge["weight"]))
+        return edge["sign"] * free.abs() if edge["sign"] else free
+
+    # ---- outputs ---------------------------------------------------------------------------------------------------
+
+    def _read_nodes(self) -> list[str]:
+        if self.architecture.readout == "terms":
+            return self.blueprint.terms["id"].tolist()
+        return list(dict.fromkeys(self.blueprint.outputs["node"]))
+
+    def _heads(self, h: Hierarchy, signal: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        kind, terms = self.architecture.heads, self.blueprint.terms["id"].tolist()
+        if kind == "none":
+            return {}
+        if kind == "layer":
+            found = {}
+            level = dict(zip(self.blueprint.nodes["id"], self.blueprint.nodes["level"], strict=True))
+            nodes = [node for node in signal if node in h.position]
+            for number in sorted({level[node] for node in nodes}):
+                members = [signal[node] for node in nodes if level[node] == number]
+                name = f"head of level {number}"
+                weight = h.block(h.link_weight, name, links=True)[0]
+                found[f"level {number}"] = weight @ torch.cat(members) + self._bias(h, name)
+            return found
+        outputs = set(self.blueprint.outputs["node"])
+        if len(outputs) == 1 and self.architecture.readout in ("linear", "terms"):
+            terms = [term for term in terms if term not in outputs]
+        return self._node_heads(h, signal, terms, 0)
+
+    def _node_heads(
+        self, h: Hierarchy, signal: Mapping[str, Tensor], nodes: list[str], first: int
+    ) -> dict[str, Tensor]:
+        kind, readout = self.architecture.heads, self.network.readout
+        found = {}
+        for i, node in enumerate(nodes if kind != "none" else []):
+            name = f"head of {node}"
+            value = h.block(h.link_weight, name, links=True)[0] @ signal[node] + self._bias(h, name)
+            if kind in ("tanh", "tanh-linear"):
+                value = torch.tanh(value)
+            if kind == "tanh-linear":
+                value = value * readout.head_gain[0, first + i, :, None] + readout.head_offset[0, first + i, :, None]
+            found[node] = value
+        return found
+
+    def _outputs(self, read: Tensor, heads: Mapping[str, Tensor], training: bool) -> Tensor:
+        a, readout = self.architecture, self.network.readout
+        if a.readout == "heads":
+            each = torch.stack(list(heads.values()))
+            if readout.link == "sigmoid":
+                mean = torch.sigmoid(each).mean(dim=0)
+                return torch.log(mean / (1 - mean)).T
+            if readout.link == "softmax":
+                return torch.log(torch.softmax(each, dim=1).sum(dim=0)).T  # that of the mean, but for a constant
+            return each.mean(dim=0).T
+        if a.readout == "joined":
+            joined = readout.joined
+            weight = joined.block(joined.input_weight, "joined", links=False)[0]
+            read = self._finished(joined, "joined", weight @ read + self._bias(joined, "joined"), training)
+        outputs = readout.weight[0] @ read + readout.bias[0, :, None]
+        if a.readout in ("head", "joined") and a.heads != "linear":
+            outputs = torch.tanh(outputs)
+            if a.heads == "tanh-linear":
+                outputs = outputs * readout.gain[0, :, None] + readout.offset[0, :, None]
+        return outputs.T

@@ -39,7 +39,7 @@ class Case:
         hierarchy = Hierarchy(self.nodes, self.n_inputs, self.networks).to(dtype)
         with torch.no_grad():
             for weight in (hierarchy.input_weight, hierarchy.link_weight):
-                weight += 0.3 * weight.sign() * weight.abs().amax() if weight.numel() else 0.0
+                weight += weight.sign() * weight.abs().amax() if weight.numel() else 0.0
             hierarchy.scale.uniform_(0.5, 1.5)
             hierarchy.shift.uniform_(-0.5, 0.5)
             hierarchy.running[0].uniform_(-0.5, 0.5)

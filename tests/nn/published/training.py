@@ -117,14 +117,16 @@ def assert_trained_alike(
         for name, gradient in gradients.items():
             if number == 0:
                 close(f"gradient of {name}", copies.place(name, gradient=True), gradient, tolerance, largest)
-            small = (gradient.abs() < 1e-4 * largest) & single
-            moved_by_rounding[name] = moved_by_rounding.get(name, small) | small
+            if single:
+                small = gradient.abs() < 1e-4 * largest
+                moved_by_rounding[name] = moved_by_rounding.get(name, small) | small
         for each in optimisers:
             each.step()
     for name, leaf in copies.leaves.items():
         here, there = copies.place(name, gradient=False), leaf.detach()
-        where = ~moved_by_rounding[name]
-        close(name, here[where], there[where], tolerance)
+        if single:
+            here, there = here[~moved_by_rounding[name]], there[~moved_by_rounding[name]]
+        close(name, here, there, tolerance)
     if not single:
         network.eval()
         copies.training = False
