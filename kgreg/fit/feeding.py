@@ -135,9 +135,12 @@ def _deal(order: Rows, step: int, steps: int) -> Rows:
     return order[len(order) * step // steps : len(order) * (step + 1) // steps]
 
 
-def count_steps(n_samples: int, batch_size: int) -> int:
-    """Return the steps of an epoch: as many as batches of this size need, each of two samples or more."""
-    return max(1, min(-(-n_samples // batch_size), n_samples // 2))
+def count_steps(sizes: Sequence[int], batch_size: int) -> int:
+    """Return the steps of an epoch for fits with so many samples.
+
+    As many as batches of this size need for the largest, but so few that the smallest has two samples in each.
+    """
+    return max(1, min(-(-max(sizes) // batch_size), min(sizes) // 2))
 
 
 def loader(feed: Feed, sampler: Sampler[list[Rows]]) -> DataLoader[Batch]:

@@ -13,10 +13,11 @@ from joblib import Parallel, delayed
 from kgreg.blueprint.model import Blueprint
 from kgreg.data.samples import Samples
 from kgreg.fit.arms import Arm, Job, arm_samples
+from kgreg.fit.best import EpochProgress
 from kgreg.fit.feeding import count_steps
 from kgreg.fit.fitted import FittedModel, is_finished
 from kgreg.fit.settings import TrainSettings
-from kgreg.fit.train import EpochProgress, fit_networks, fitted_rows
+from kgreg.fit.train import fit_networks, fitted_rows
 from kgreg.progress import Progress, no_progress
 
 # After Ctrl-C the unfinished fits are cancelled; that is what was asked for.
@@ -53,16 +54,17 @@ def fit_jobs(
             models[job.name] = _fit([job], graphs[job.arm], samples, settings, seed, folder, 1)[0][1]
         else:
             waiting.append(job)
-    steps = count_steps(max(len(fitted_rows(job.split, settings)) for job in jobs), settings.batch_size)
+    steps = count_steps([len(fitted_rows(job.split, settings)) for job in jobs], settings.batch_size)
     groups = group_jobs(waiting, settings.together, workers)
     if workers > 1 and len(groups) > 1:
         trained = _in_parallel(groups, graphs, samples, settings, seed, folder, steps, min(workers, len(groups)))
         progress(f"training {len(waiting)} networks on {min(workers, len(groups))} cores", len(models) / len(jobs))
     else:
         trained = _one_by_one(groups, graphs, samples, settings, seed, folder, steps, progress, len(models), len(jobs))
-    for job, model in trained:
-        models[job.name] = replace(model, blueprint=graphs[job.arm])
-        progress(f"trained {job.arm.name}, fold {job.split.fold + 1}", len(models) / len(jobs))
+    for group in trained:
+        for job, model in group:
+            models[job.name] = replace(model, blueprint=graphs[job.arm])
+        progress(f"trained {_describe([job for job, _ in group])}", len(models) / len(jobs))
     return {job.name: models[job.name] for job in jobs}
 
 
@@ -84,6 +86,13 @@ def group_jobs(jobs: list[Job], together: int, workers: int) -> list[list[Job]]:
     return groups
 
 
+def _describe(group: list[Job]) -> str:
+    """Return what is told of a group, such as ``graph, 6 fits side by side``."""
+    first = group[0]
+    what = f"fold {first.split.fold + 1}" if len(group) == 1 else f"{len(group)} fits side by side"
+    return f"{first.arm.name}, {what}"
+
+
 def _one_by_one(
     groups: list[list[Job]],
     graphs: Mapping[Arm, Blueprint],
@@ -95,15 +104,14 @@ def _one_by_one(
     progress: Progress,
     before: int,
     total: int,
-) -> Iterator[tuple[Job, FittedModel]]:
+) -> Iterator[list[tuple[Job, FittedModel]]]:
     done = before
     for group in groups:
 
         def on_epoch(epoch: int, most: int, group: list[Job] = group, done: int = done) -> None:
-            text = f"training {group[0].arm.name}, {len(group)} fits side by side"
-            progress(text, (done + len(group) * epoch / most) / total)
+            progress(f"training {_describe(group)}", (done + len(group) * epoch / most) / total)
 
-        yield from _fit(group, graphs[group[0].arm], samples, settings, seed, folder, steps, on_epoch)
+        yield _fit(group, graphs[group[0].arm], samples, settings, seed, folder, steps, on_epoch)
         done += len(group)
 
 
@@ -116,12 +124,11 @@ def _in_parallel(
     folder: Path | None,
     steps: int,
     workers: int,
-) -> Iterator[tuple[Job, FittedModel]]:
+) -> Iterator[list[tuple[Job, FittedModel]]]:
     tasks = (
         delayed(_fit_in_worker)(group, graphs[group[0].arm], samples, settings, seed, folder, steps) for group in groups
     )
-    for trained in Parallel(n_jobs=workers, return_as="generator_unordered")(tasks):
-        yield from trained
+    yield from Parallel(n_jobs=workers, return_as="generator_unordered")(tasks)
 
 
 def _fit_in_worker(

@@ -7,7 +7,7 @@ import shutil
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,20 +23,21 @@ from kgreg.blueprint.model import Blueprint
 from kgreg.data.samples import Samples
 from kgreg.data.splits import Split
 from kgreg.errors import FitError
-from kgreg.fit.checkpoints import SafetensorsIO
+from kgreg.fit.best import Best, EpochProgress
+from kgreg.fit.checkpoints import SafetensorsIO, describe_fits, is_own
 from kgreg.fit.feeding import Feed, ShuffledBatches, WholeInPieces, count_steps, loader
-from kgreg.fit.fitted import FittedModel, build_network, is_finished, member_state, reuse_fitted, save_fitted
+from kgreg.fit.fitted import FittedModel, build_network, is_finished, reuse_fitted, save_fitted
 from kgreg.fit.memory import refuse_too_large
 from kgreg.fit.module import VisibleModule
 from kgreg.fit.readings import Preprocessing, Readings, Scaled, dense_rows
 from kgreg.fit.settings import TrainSettings
 from kgreg.fit.threads import limit_threads
 
-#: Called after every epoch with (epoch, max_epochs).
-EpochProgress = Callable[[int, int], None]
-
 #: Samples of the stopping part that are computed at a time.
 _PIECE = 2048
+
+#: Folder of the checkpoints, within that of a fit.
+_CHECKPOINTS = "checkpoints"
 
 
 def fit_network(
@@ -69,43 +70,48 @@ def fit_networks(
 ) -> list[FittedModel]:
     """Train one network a split and seed, all on one blueprint, as one wider network.
 
-    The numbers are those of training each by itself.
+    The numbers are those of training each by itself with as many ``steps``.
 
     Parameters
     ----------
     folders
         Where finished models go, one a fit, and checkpoints, in the first. A finished model there is read instead of
-        trained again; an interrupted fit continues from its last epoch, with the same numbers as if it had not been
-        interrupted.
+        trained again; interrupted fits continue from their last epoch, with the same numbers as if they had not been
+        interrupted. A checkpoint of some of these fits together with others is of no use: they begin anew.
     steps
-        Steps of an epoch. Default: as many as batches of ``settings.batch_size`` need for the largest fit.
+        Steps of an epoch. Default: see :func:`kgreg.fit.feeding.count_steps`.
     on_epoch
         Progress callback.
 
     Raises
     ------
     FitError
-        If a loss becomes NaN, the network would not fit into memory, CUDA is asked for and absent, or a finished model
-        or checkpoint in ``folders`` belongs to another blueprint or other settings.
+        If the stopping loss of a fit was never a finite number (the others are saved first), the network would not fit
+        into memory, CUDA is asked for and absent, or a finished model or checkpoint in ``folders`` is damaged or
+        belongs to another blueprint, other settings or other fits.
     """
     found: dict[int, FittedModel] = {}
     for i, folder in enumerate(folders or []):
         if is_finished(folder):
             found[i] = reuse_fitted(folder, blueprint, settings, seeds[i])
+            shutil.rmtree(folder / _CHECKPOINTS, ignore_errors=True)
     waiting = [i for i in range(len(splits)) if i not in found]
     if waiting:
         _refuse_absent_cuda(settings)
         refuse_too_large(blueprint, samples, settings, len(waiting))
-        steps = steps or count_steps(max(len(fitted_rows(split, settings)) for split in splits), settings.batch_size)
+        steps = steps or count_steps([len(fitted_rows(split, settings)) for split in splits], settings.batch_size)
         own = [(splits[i], seeds[i]) for i in waiting]
-        scratch = None if folders is None else folders[waiting[0]] / "checkpoints"
+        scratch = None if folders is None else folders[waiting[0]] / _CHECKPOINTS
         trained = _train(blueprint, samples, own, settings, steps, scratch, on_epoch)
         for i, model in zip(waiting, trained, strict=True):
-            found[i] = model
-            if folders is not None:
-                save_fitted(model, settings, folders[i])
-        if scratch is not None:
-            shutil.rmtree(scratch, ignore_errors=True)
+            if model is not None:
+                found[i] = model
+                if folders is not None:
+                    save_fitted(model, settings, folders[i])
+        if folders is not None:
+            for i in waiting:  # those of fits that were grouped otherwise, too
+                shutil.rmtree(folders[i] / _CHECKPOINTS, ignore_errors=True)
+        _refuse_failed([(splits[i], seeds[i]) for i in waiting if i not in found], len(splits))
     return [found[i] for i in range(len(splits))]
 
 
@@ -146,7 +152,8 @@ def _train(
     steps: int,
     scratch: Path | None,
     on_epoch: EpochProgress | None,
-) -> list[FittedModel]:
+) -> list[FittedModel | None]:
+    """Return the model of every fit; None where the stopping loss was never a finite number."""
     readings = Readings.of(samples, blueprint)
     fits = [_prepare(readings, samples, split, settings, seed) for split, seed in own]
     seeds = [fit.seed for fit in fits]
@@ -165,16 +172,19 @@ def _train(
         network.reset_parameters(r)
         if network.burdens is not None:
             network.burdens.standardise(r, dense_rows(fits[r].fit))
-    weights = [_class_weight(samples, split, settings) for split, _ in own]
+    weights = [_class_weight(samples, fitted_rows(split, settings), settings) for split, _ in own]
     module = VisibleModule(network, samples.task, settings, weights, seeds)
     feed = Feed([fit.fit for fit in fits], [fit.fit_target for fit in fits])
     batches = loader(feed, ShuffledBatches(feed.sizes, steps, seeds))
     whole = Feed([fit.stop for fit in fits], [fit.stop_target for fit in fits])
     stop = loader(whole, WholeInPieces(whole.sizes, max(_PIECE, settings.batch_size)))
-    best = _Best(on_epoch, settings, blueprint.content_hash(), seeds)
+    best = Best(on_epoch, settings, describe_fits(blueprint, settings, seeds, steps))
     _run(module, batches, stop, settings, scratch, best)
-    models = []
+    models: list[FittedModel | None] = []
     for r, (fit, (split, _)) in enumerate(zip(fits, own, strict=True)):
+        if not best.weights[r]:
+            models.append(None)
+            continue
         single = build_network(
             blueprint,
             settings,
@@ -196,7 +206,7 @@ def _train(
 
 
 def _run(
-    module: VisibleModule, batches: Any, stop: Any, settings: TrainSettings, scratch: Path | None, best: _Best
+    module: VisibleModule, batches: Any, stop: Any, settings: TrainSettings, scratch: Path | None, best: Best
 ) -> None:
     """Run the Lightning loop; ``best`` ends up with every network's best weights and history."""
     callbacks: list[Callback] = [best]
@@ -204,7 +214,7 @@ def _run(
     if scratch is not None:
         callbacks.append(ModelCheckpoint(scratch, filename="last", enable_version_counter=False, every_n_epochs=1))
         last = scratch / "last.ckpt"
-        resume = str(last) if last.is_file() else None
+        resume = str(last) if last.is_file() and is_own(last, best.whose) else None
     with _quiet(), _interruptible(), limit_threads(settings.threads):
         trainer = L.Trainer(
             accelerator=settings.accelerator,
@@ -225,75 +235,15 @@ def _run(
             if trainer.interrupted:
                 raise KeyboardInterrupt from None
             raise
-    if any(not weights for weights in best.weights):
+
+
+def _refuse_failed(failed: list[tuple[Split, int]], total: int) -> None:
+    if failed:
+        which = ", ".join(f"fold {split.fold + 1} with seed {seed}" for split, seed in failed)
         raise FitError(
-            "The loss on the stopping part was never a finite number.", "Lower the learning rate or check the data."
+            f"The loss on the stopping part was never a finite number in {len(failed)} of {total} fits ({which}).",
+            "Lower the learning rate or check the data.",
         )
-
-
-class _Best(Callback):
-    """Keep every network's best weights and history, and say when it has stopped learning.
-
-    Part of the checkpoint, so a resumed fit has them too; there it refuses a checkpoint of another blueprint or other
-    fits.
-    """
-
-    def __init__(
-        self, on_epoch: EpochProgress | None, settings: TrainSettings, blueprint: str, seeds: list[int]
-    ) -> None:
-        n = len(seeds)
-        self.losses, self.epochs = [float("inf")] * n, [-1] * n
-        self.weights: list[dict[str, torch.Tensor]] = [{} for _ in seeds]
-        self.history: list[list[dict[str, float]]] = [[] for _ in seeds]
-        self._early = settings.stopping == "early"
-        self._whose = {"blueprint": blueprint, "seeds": seeds}
-        self._on_epoch, self._max_epochs, self._patience = on_epoch, settings.max_epochs, settings.patience
-
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Go on with the networks that still learn; none may, when a fit was lost just before it was saved."""
-        self._refresh(trainer, pl_module)
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        module: VisibleModule = pl_module  # type: ignore[assignment]
-        for r, active in enumerate(module.active):
-            if not active:
-                continue
-            losses = {"train_loss": module.train_loss[r], "stop_loss": module.stop_loss[r]}
-            self.history[r].append({"epoch": trainer.current_epoch, **losses})
-            last = trainer.current_epoch + 1 == self._max_epochs
-            if losses["stop_loss"] < self.losses[r] if self._early else last and np.isfinite(losses["stop_loss"]):
-                self.losses[r], self.epochs[r] = losses["stop_loss"], trainer.current_epoch
-                self.weights[r] = member_state(module.network, r)
-        self._refresh(trainer, module)
-        if self._on_epoch is not None:
-            self._on_epoch(trainer.current_epoch + 1, self._max_epochs)
-
-    def _refresh(self, trainer: L.Trainer, module: Any) -> None:
-        module.active = [self._learns(r) for r in range(len(self.losses))]
-        trainer.should_stop = not any(module.active)
-
-    def _learns(self, r: int) -> bool:
-        history = self.history[r]
-        if not history:
-            return True
-        finite = np.isfinite(history[-1]["stop_loss"])
-        return bool(finite) and (not self._early or len(history) - 1 - self.epochs[r] < self._patience)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "whose": self._whose,
-            "losses": self.losses,
-            "epochs": self.epochs,
-            "weights": self.weights,
-            "history": self.history,
-        }
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        for key, text in (("blueprint", "blueprint"), ("seeds", "fits")):
-            if state_dict["whose"][key] != self._whose[key]:
-                raise FitError(f"The checkpoint belongs to another {text}.", "Remove it, or train in another folder.")
-        self.losses, self.epochs = state_dict["losses"], state_dict["epochs"]
-        self.weights, self.history = state_dict["weights"], state_dict["history"]
 
 
 def _refuse_absent_cuda(settings: TrainSettings) -> None:
@@ -312,17 +262,17 @@ def _scaled_target(samples: Samples, split: Split) -> tuple[NDArray[Any], tuple[
     return ((samples.target - centre) / spread).astype(np.float32), (centre, spread)
 
 
-def _class_weight(samples: Samples, split: Split, settings: TrainSettings) -> torch.Tensor | None:
+def _class_weight(samples: Samples, rows: NDArray[np.int64], settings: TrainSettings) -> torch.Tensor | None:
     """Return ``[n_classes]`` weights, or ``[n_labels]`` how much more a positive weighs than a negative."""
     if samples.task not in ("classification", "multilabel") or settings.class_weight == "none":
         return None
     if samples.task == "multilabel":
-        positive, negative = ((samples.target[split.fit] == value).sum(axis=0) for value in (1, 0))
+        positive, negative = ((samples.target[rows] == value).sum(axis=0) for value in (1, 0))
         # A label with one value only in these rows has nothing to balance.
         ratio = np.where((positive > 0) & (negative > 0), negative / np.maximum(positive, 1), 1.0)
         return torch.from_numpy(ratio.astype(np.float32))
-    counts = np.bincount(samples.target[split.fit], minlength=len(samples.classes))
-    weight = len(split.fit) / (len(counts) * np.maximum(counts, 1))
+    counts = np.bincount(samples.target[rows], minlength=len(samples.classes))
+    weight = len(rows) / (len(counts) * np.maximum(counts, 1))
     return torch.from_numpy(weight.astype(np.float32))
 
 

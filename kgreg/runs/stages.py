@@ -56,7 +56,8 @@ def guide_of(experiment: Experiment) -> Guide:
 #: Keys of ``[training]`` that are settings of a fit under the same name.
 _OF_TRAINING = (
     "learning_rate", "weight_decay", "optimiser", "betas", "epsilon", "decay_biases", "covariate_rate", "decay",
-    "decay_every", "batch_size", "max_epochs", "patience", "stopping", "class_weight", "loss", "accelerator", "threads", "together",
+    "decay_every", "batch_size", "max_epochs", "patience", "stopping", "class_weight", "loss", "accelerator", "threads",
+    "together",
 )  # fmt: skip
 
 
