@@ -15,6 +15,8 @@ from kgreg.data.targets import Task
 from kgreg.fit.feeding import Batch
 from kgreg.fit.losses import loss_function
 from kgreg.fit.settings import TrainSettings
+from kgreg.nn.hierarchy import Hierarchy
+from kgreg.nn.hierarchy.program import NORMS
 from kgreg.nn.visible import NetworkOutput, VisibleNetwork
 
 #: Parameters that weigh what is read; all others shift or scale it.
@@ -31,7 +33,7 @@ class VisibleModule(L.LightningModule):
     ----------
     active
         Networks that still learn; the others are not computed any more.
-    train_loss, stop_loss
+    stop_loss
         Of every network in the epoch that has just ended.
     """
 
@@ -48,11 +50,16 @@ class VisibleModule(L.LightningModule):
         self.settings = settings
         self.seeds = seeds
         self.active = [True] * len(seeds)
-        self.train_loss, self.stop_loss = [float("nan")] * len(seeds), [float("nan")] * len(seeds)
+        self.stop_loss = [float("nan")] * len(seeds)
         self._loss = loss_function(task, settings.loss)
         self._sum: Tensor | None = None
         self._outputs: list[list[Tensor]] = []
         self._targets: list[list[Tensor]] = []
+        self._normalised: list[tuple[Hierarchy, Tensor]] = []
+        for part in network.modules():
+            if isinstance(part, Hierarchy):
+                before = np.repeat(part.program.norm == NORMS["before"], part.program.width)
+                self._normalised.append((part, torch.from_numpy(np.flatnonzero(before))))
         for r, weight in enumerate(class_weights):
             self.register_buffer(f"class_weight_{r}", weight, persistent=False)
 
@@ -79,10 +86,22 @@ class VisibleModule(L.LightningModule):
         learning = torch.tensor(self.active, device=losses.device)
         return torch.where(learning, losses, torch.zeros_like(losses)).sum()
 
-    def on_train_epoch_end(self) -> None:
-        """Take the mean loss of the steps."""
+    def on_after_backward(self) -> None:
+        """Take what rounding leaves of a gradient that is 0: of biases that normalisation takes away again.
+
+        Adam divides by the size of gradients and would make full steps of it, so that fits would come out differently
+        for every order of summation: on another machine, or with other fits beside them.
+        """
+        for hierarchy, neurons in self._normalised:
+            if hierarchy.bias.grad is not None:
+                hierarchy.bias.grad[:, neurons] = 0
+
+    @property
+    def train_loss(self) -> list[float]:
+        """Return the mean loss of the steps of the epoch that has just ended; callbacks ask before hooks are called."""
         assert self._sum is not None
-        self.train_loss = self._sum.tolist()
+        losses: list[float] = self._sum.tolist()
+        return losses
 
     def _only_active(self, batch: Batch) -> Any:
         if all(self.active):
