@@ -39,7 +39,7 @@ test: lint ## Check style and types, then run all tests.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 benchmark: $(VENV)/.dev ## Measure what the documentation claims.
-	$(BIN)/python benchmarks/visible_network.py
+	$(BIN)/python -m benchmarks.vnn
 	$(BIN)/python benchmarks/knowledge_store.py
 
 wheel: $(VENV)/.dev ## Build the wheel into dist/.

@@ -84,19 +84,29 @@ def clock(step: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def take_turns(slow: Callable[[], object], fast: Callable[[], object], rounds: int, inner: int) -> tuple[float, ...]:
-    """Return the median seconds of either and the median of their ratios, round by round.
+def take_turns(
+    slow: Callable[[], object], fasts: list[Callable[[], object]], rounds: int, inner: int
+) -> list[tuple[float, float, float]]:
+    """Return, for each of ``fasts``: median seconds of ``slow``, its own, and the median of their ratios by round.
 
-    In a round ``slow`` runs once, ``fast`` ``inner`` times before it and as often after it, of which the median counts.
+    In a round ``slow`` runs once, each of ``fasts`` ``inner`` times before it and after it; their median counts.
     """
-    slows, fasts, ratios = [], [], []
+    times: list[tuple[float, list[float]]] = []
     for _ in range(rounds):
-        times = [clock(fast) for _ in range(inner)]
-        slows.append(clock(slow))
-        times += [clock(fast) for _ in range(inner)]
-        fasts.append(statistics.median(times))
-        ratios.append(slows[-1] / fasts[-1])
-    return statistics.median(slows), statistics.median(fasts), statistics.median(ratios)
+        runs = [[clock(fast) for _ in range(inner)] for fast in fasts]
+        seconds = clock(slow)
+        for own, fast in zip(runs, fasts, strict=True):
+            own += [clock(fast) for _ in range(inner)]
+        times.append((seconds, [statistics.median(own) for own in runs]))
+    slowest = statistics.median(seconds for seconds, _ in times)
+    return [
+        (
+            slowest,
+            statistics.median(own[i] for _, own in times),
+            statistics.median(seconds / own[i] for seconds, own in times),
+        )
+        for i in range(len(fasts))
+    ]
 
 
 def check_agreement(case: Case, loop: PublishedLoop, network: VisibleNetwork, batch: Batch, shared: Inputs) -> None:
@@ -128,13 +138,15 @@ def compare_training(case: Case, size: int, rounds: int, memory: bool) -> None:
         "engine, a row a sample": engine_step(network, case, batch.plain(), batch.target),
         "engine, dense inputs": engine_step(network, case, dense.plain(), dense.target),
     }
+    for fast in kinds.values():
+        fast(), fast()
     if size < 5000:
         slow()
-    for name, fast in kinds.items():
-        fast(), fast()
-        inner = 2 if size >= 1000 else 5
-        a, b, ratio = take_turns(slow, fast, rounds, inner)
+    measured = take_turns(slow, list(kinds.values()), rounds, 3 if size >= 1000 else 8)
+    for name, (a, b, ratio) in zip(kinds, measured, strict=True):
         print(f"  {name:>24}: {1000 * b:9.1f} ms a step, loop {1000 * a:9.1f} ms, {ratio:6.1f} times as fast")
+    if rounds == 1:
+        print("                            (a single step of the loop, its first)")
     parameters = [sum(p.numel() for p in module.parameters()) for module in (network, loop)]
     print(f"  {'parameters':>24}: engine {parameters[0]:,}, loop {parameters[1]:,}")
     del loop, slow
@@ -213,7 +225,7 @@ def part_c(quick: bool, replicates: int = 30) -> None:
     one = engine_step(case.network(), case, alone, target)
     many = engine_step(case.network(replicates), case, together, target)
     one(), many(), one(), many()
-    a, b, ratio = take_turns(many, one, 5 if quick else 30, 10)
+    ((a, b, ratio),) = take_turns(many, [one], 5 if quick else 30, 10)
     print(
         f"\n {replicates} replicates a step, each with its own batch of 64: {1000 * a:.1f} ms; one: {1000 * b:.1f} ms"
     )
@@ -265,16 +277,41 @@ def part_d(quick: bool) -> None:
             found[change.samples] = change.outputs
             apart = max(apart, float((found - expected).abs().max()))
             moved = max(moved, float((expected - base).abs().max()))
-        slow, fast, ratio = take_turns(naive, sweep, 1 if quick else 5, 1)
+        ((slow, fast, ratio),) = take_turns(naive, [sweep], 1 if quick else 5, 1)
         part = len(genes) / len(tested)
-        print(
-            f"\n {len(genes):,} genes knocked out of {len(cells):,} cell lines; outputs differ by at most {apart:.1e}"
-        )
+        print(f"\n {len(genes):,} genes knocked out of {len(cells):,} cell lines, one by one")
+        print(f"  the two ways differ by at most {apart:.1e} in any output; a knockout moves one by up to {moved:.1e}")
         print(
             f"  a full pass each: {part * slow:7.2f} s"
             + (f" ({len(tested)} genes measured, the rest extrapolated)" if part > 1 else "")
             + f"; incremental: {fast:6.2f} s, {part * ratio:.1f} times as fast"
         )
+
+
+def part_gpu(quick: bool) -> None:
+    """Print the comparison on a GPU, and how near the engine comes to what its memory allows."""
+    case, size = drugcell_size(), 1000 if quick else 5000
+    describe("(gpu)", case)
+    torch.manual_seed(0)
+    batch = case.batch(size).to("cuda")
+    network, loop = case.network().to("cuda"), PublishedLoop(case).to("cuda")
+    loop.copy_from(network, case.blueprint.edges)
+    fast, slow = engine_step(network, case, batch.plain(), batch.target), loop_step(loop, case, batch)
+    fast(), fast(), slow()
+    ((a, b, ratio),) = take_turns(slow, [fast], 2 if quick else 5, 10)
+    print(f"\n batch {size:,}: engine {1000 * b:.1f} ms a step, loop {1000 * a:.1f} ms, {ratio:.1f} times as fast")
+    block = torch.empty(2**28, device="cuda")
+    copied = statistics.median(clock(lambda: block.clone()) for _ in range(10))
+    bandwidth = 2 * block.numel() * 4 / copied
+    # At the least: inputs are read forward and for the weights' gradients; activations written, read by their readers,
+    # and read again backward; their gradients written and read; Adam reads four numbers a parameter and writes three.
+    neurons = network.hierarchy.program.n_neurons + sum(h.program.n_neurons for h in network.branches.values())
+    inputs = batch.genes.shape[1] + batch.drugs.shape[1]
+    moved = 4 * (size * (2 * inputs + 5 * neurons) + 7 * sum(p.numel() for p in network.parameters()))
+    print(
+        f"  {moved / 1e9:.2f} GB must move: {moved / b / 1e9:.0f} GB/s, {100 * moved / b / bandwidth:.0f} % of the "
+        f"{bandwidth / 1e9:.0f} GB/s of a copy"
+    )
 
 
 def describe(part: str, case: Case) -> None:
@@ -302,6 +339,8 @@ def main() -> None:
     parts = {"a": part_a, "b": part_b, "c": part_c, "d": part_d}
     for part in options.parts or parts:
         parts[part](options.quick)
+    if torch.cuda.is_available():
+        part_gpu(options.quick)
 
 
 if __name__ == "__main__":
