@@ -220,6 +220,8 @@ def test_a_split_of_anything_but_train_and_test_is_refused(adata: ad.AnnData) ->
     adata.obs["split"] = ["train", None] * 3
     with pytest.raises(DataError, match="missing in 3 of 6"):
         read_samples(adata, "age", split="split")
+
+
 def test_labels_are_read_as_0_1_and_unknown(adata: ad.AnnData) -> None:
     adata.obs["a"] = [True, False, True, False, True, True]
     adata.obs["b"] = pd.array([1, None, 0, 0, 1, None], dtype="Int64")
