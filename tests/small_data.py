@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from kgreg.blueprint import Blueprint
-from kgreg.data import Samples
+from kgreg.data import Samples, Split
 from kgreg.data.samples import Task
 from kgreg.fit import TrainSettings
 from tests.random_graphs import Knowledge
@@ -69,3 +71,29 @@ def small_samples(task: Task = "classification", n: int = 120, seed: int = 0, cl
         origin="made here",
         labels=["signal", "noise"] if task == "multilabel" else [],
     )
+
+
+def with_extras(samples: Samples, seed: int = 3) -> Samples:
+    """Return the samples with covariates (a laboratory, an age) and fingerprints of six drugs beside the genes."""
+    rng = np.random.default_rng(seed)
+    n = len(samples)
+    covariates = pd.DataFrame({"lab": rng.choice(["a", "b", "c"], n), "age": rng.normal(50, 9, n)}, index=samples.names)
+    drugs = (rng.random((6, 10)) < 0.3).astype(np.float32)
+    return replace(samples, covariates=covariates, blocks={"drug": drugs[rng.integers(0, len(drugs), n)]})
+
+
+def with_alterations(samples: Samples, seed: int = 4, genotypes: int = 25) -> Samples:
+    """Return the samples with few genes altered (1, else 0) instead of expression; several share a genotype."""
+    rng = np.random.default_rng(seed)
+    x = (rng.random((genotypes, samples.x.shape[1])) < 0.1).astype(np.float32)
+    return replace(samples, x=x[rng.integers(0, genotypes, len(samples))])
+
+
+def uneven_splits(n: int, sizes: Sequence[int] = (70, 61, 53)) -> list[Split]:
+    """Return splits of ``n`` samples whose parts differ in size: so many fit, 25 and some stop."""
+    splits = []
+    for fold, size in enumerate(sizes):
+        order = np.random.default_rng(fold).permutation(n)
+        parts = np.split(order, [size, size + 25 + 3 * fold])
+        splits.append(Split(fold, *(np.sort(part) for part in parts)))
+    return splits

@@ -94,8 +94,7 @@ def test_every_arm_trains_its_own_graph_and_targets(result: CrossValidation) -> 
             assert model.seed == job.seed
             changed = not np.array_equal(result.target_of(job, rows), SAMPLES.target)
             assert changed == (kind == "labels")
-            features = model.blueprint.inputs["feature"].tolist()
-            np.testing.assert_array_equal(result.inputs_of(job, rows), SAMPLES.columns(features))
+            np.testing.assert_array_equal(result.inputs_of(job, rows).x, SAMPLES.columns(model.blueprint.inputs))
 
 
 def test_the_baseline_keeps_its_penalties(result: CrossValidation) -> None:
@@ -109,7 +108,7 @@ def test_progress_rises_from_nothing_to_all(result: CrossValidation, told: list[
     assert 0 <= shares[0] < 1 / len(result.jobs)
     assert shares[-1] == 1
     texts = {text for text, _ in told}
-    assert {f"training {arm}, fold {fold}" for arm in ARMS for fold in (1, 2, 3)} <= texts
+    assert {f"{verb} {arm}, 6 fits side by side" for verb in ("training", "trained") for arm in ARMS} <= texts
 
 
 def test_what_is_finished_is_not_trained_again(

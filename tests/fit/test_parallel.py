@@ -12,33 +12,69 @@ import torch
 
 from kgreg.data import split_folds
 from kgreg.errors import FitError
-from kgreg.fit import cross_validate
+from kgreg.fit import CrossValidation, cross_validate, plan
+from kgreg.fit.parallel import group_jobs
 from kgreg.fit.threads import limit_threads
+from tests.fit.cases import assert_alike
 from tests.small_data import FAST, small_blueprint, small_samples
+
+SAMPLES = small_samples(n=70)
+SPLITS = split_folds(SAMPLES, 2)
+ARMS = {"replicates": 2, "rewired": 1, "labels": 0, "seed": 3}
+
+
+@pytest.fixture(scope="module")
+def alone() -> CrossValidation:
+    """Every network trained by itself."""
+    return cross_validate(small_blueprint(), SAMPLES, SPLITS, replace(FAST, together=1), **ARMS)
+
+
+@pytest.mark.parametrize("together", [0, 3])
+def test_fits_side_by_side_give_the_numbers_of_one_after_the_other(alone: CrossValidation, together: int) -> None:
+    seen: list[tuple[str, float]] = []
+    settings = replace(FAST, together=together)
+    result = cross_validate(
+        small_blueprint(), SAMPLES, SPLITS, settings, **ARMS, progress=lambda text, share: seen.append((text, share))
+    )
+    pd.testing.assert_frame_equal(result.predictions, alone.predictions, rtol=1e-4)
+    for name, model in result.models.items():
+        assert_alike(model, alone.models[name])
+    assert any(f"{together or 4} fits side by side" in text for text, _ in seen)
+    shares = [share for _, share in seen]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
 
 
 @pytest.mark.slow
-def test_several_processes_give_the_numbers_of_one(tmp_path: Path) -> None:
-    samples = small_samples(n=60)
-    splits = split_folds(samples, 2)
-    options = {"rewired": 2, "labels": 1, "seed": 3}
-    alone = cross_validate(small_blueprint(), samples, splits, FAST, **options)
+def test_several_processes_give_the_numbers_of_one(alone: CrossValidation, tmp_path: Path) -> None:
     seen: list[float] = []
-    together = cross_validate(
-        small_blueprint(),
-        samples,
-        splits,
-        FAST,
-        **options,
+    result = cross_validate(
+        *(small_blueprint(), SAMPLES, SPLITS, FAST),
+        **ARMS,
         folder=tmp_path,
-        workers=2,
+        workers=3,
         progress=lambda text, share: seen.append(share),
     )
-    pd.testing.assert_frame_equal(alone.predictions, together.predictions)
-    assert [job.name for job in alone.jobs] == list(together.models)
+    pd.testing.assert_frame_equal(result.predictions, alone.predictions, rtol=1e-4)
+    assert [job.name for job in alone.jobs] == list(result.models)
     assert np.all(np.diff(seen) >= 0)
-    again = cross_validate(small_blueprint(), samples, splits, FAST, **options, folder=tmp_path, workers=2)
-    pd.testing.assert_frame_equal(alone.predictions, again.predictions)
+    again = cross_validate(small_blueprint(), SAMPLES, SPLITS, FAST, **ARMS, folder=tmp_path, workers=1)
+    pd.testing.assert_frame_equal(result.predictions, again.predictions)
+
+
+@pytest.mark.parametrize(
+    ("together", "workers", "expected"),
+    [(0, 1, [4, 4]), (0, 3, [2, 2, 2, 2]), (3, 1, [3, 1, 3, 1]), (1, 2, [1] * 8), (0, 9, [1] * 8), (2, 2, [2] * 4)],
+)
+def test_groups_hold_fits_of_one_arm_and_keep_all_workers_busy(
+    together: int, workers: int, expected: list[int]
+) -> None:
+    jobs = plan(SPLITS, replicates=2, rewired=1, labels=0, seed=0)
+    groups = group_jobs(jobs, together, workers)
+    assert [len(group) for group in groups] == expected
+    assert all(len({job.arm for job in group}) == 1 for group in groups)
+    assert [job for group in groups for job in group] == jobs
+    assert group_jobs([], together, workers) == []
 
 
 @pytest.mark.parametrize("what", ["settings", "seed"])
