@@ -98,8 +98,10 @@ class DataSection(_Section):
         for key, names in (("covariates", self.covariates), ("blocks", self.blocks)):
             if len(set(names)) < len(names):
                 raise ValueError(f"'{key}' has a name twice")
-        if self.label in self.covariates:
-            raise ValueError(f"the label '{self.label}' is no covariate")
+        learned = [self.time, self.event, *(self.label if isinstance(self.label, list) else [self.label])]
+        for name in self.covariates:
+            if name in learned:
+                raise ValueError(f"'{name}' is what is to be predicted, and no covariate")
         return self
 
 

@@ -181,5 +181,5 @@ def test_the_experiment_file_names_each_once(section: dict[str, Any], words: str
         make_experiment({"data": {"file": "x", "label": "y", **section}})
     record = {"data": {"file": "x", "label": "y", "covariates": ["a"]}, "network": {"covariates_at": "genes"}}
     assert make_experiment(record).network.covariates_at == "genes"
-    with pytest.raises(ExperimentError, match="'head' or 'genes'"):
+    with pytest.raises(ExperimentError, match="'head', 'genes' or 'terms'"):
         make_experiment({**record, "network": {"covariates_at": "roots"}})
