@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -11,10 +12,11 @@ import torch
 from scipy import stats
 
 from kgreg.data import split_folds
-from kgreg.decode import knock_out, knockout_table
+from kgreg.decode import explain, knock_out, knockout_table
 from kgreg.errors import DataError
-from kgreg.fit import CrossValidation, FittedModel, cross_validate, fit_network
-from tests.small_data import FAST, GENES, small_blueprint, small_samples
+from kgreg.fit import CrossValidation, FittedModel, Readings, cross_validate, fit_network
+from kgreg.nn.architecture import Architecture
+from tests.small_data import FAST, GENES, small_blueprint, small_samples, with_extras
 
 BLUEPRINT = small_blueprint()
 FEATURES = BLUEPRINT.inputs["feature"].tolist()
@@ -50,7 +52,8 @@ def test_the_effect_is_the_difference_of_two_predictions(model: FittedModel, gen
 
     def hidden(x: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            return torch.cat(model.network(torch.from_numpy(model.scaler.transform(x))).hidden).numpy().astype(float)
+            scaled = torch.from_numpy(model.preprocessing.scaler.transform(x))
+            return model.network(scaled).hidden.numpy().astype(float)
 
     h, h_changed = hidden(X), hidden(changed)
     for i, (term, at) in enumerate(model.network.term_slices().items()):
@@ -76,6 +79,38 @@ def test_silencing_what_is_silent_changes_nothing(model: FittedModel) -> None:
     effect = knock_out(model, x, [4])
     assert not effect.outputs.any()
     assert not effect.subsystems.any()
+
+
+@pytest.mark.parametrize("covariates_at", ["head", "genes", "terms"])
+def test_covariates_and_blocks_stay_as_they_are(covariates_at: Any) -> None:
+    samples = with_extras(SAMPLES)
+    settings = replace(
+        FAST, max_epochs=3, architecture=Architecture(blocks={"drug": (3,)}, covariates_at=covariates_at)
+    )
+    model = fit_network(BLUEPRINT, samples, SPLITS[0], settings, seed=0)
+    readings = Readings.of(samples, BLUEPRINT)
+    effect = knock_out(model, readings, [0, 3])
+    changed = Readings(silenced(readings.x, [0, 3]), samples.covariates, samples.blocks)
+    np.testing.assert_allclose(effect.outputs, model.predict(changed) - model.predict(readings), atol=1e-6)
+    assert np.abs(effect.outputs).max() > 1e-4
+    turned = replace(readings, blocks={"drug": samples.blocks["drug"][::-1]})
+    assert not np.allclose(knock_out(model, turned, [0, 3]).outputs, effect.outputs), "the block matters"
+
+
+def test_a_run_with_covariates_and_blocks_is_explained_and_knocked_out() -> None:
+    samples = with_extras(SAMPLES)
+    settings = replace(FAST, max_epochs=3, architecture=Architecture(blocks={"drug": (3,)}))
+    result = cross_validate(BLUEPRINT, samples, SPLITS, settings, rewired=2, labels=2)
+    ranking = explain(result).ranking
+    assert set(ranking["node"]) == {*GENES, *BLUEPRINT.terms["id"]}
+    table = knockout_table(result, {"one": ["G00"]})
+    deltas = []
+    for job, model in result.fits("graph"):
+        readings = Readings.of(samples, BLUEPRINT).rows(job.split.test)
+        after = replace(readings, x=silenced(readings.x, [0]))
+        deltas.append(float((model.predict(after) - model.predict(readings))[:, 1].mean()))
+    chosen = (table["kind"] == "output") & (table["group"] == "all") & (table["target"] == "class 1")
+    assert table.loc[chosen, "delta"].item() == pytest.approx(np.mean(deltas), abs=1e-6)
 
 
 # ---- the table -------------------------------------------------------------------------------------------------------
@@ -126,7 +161,7 @@ def test_centred_data_are_silenced_at_their_lowest_value(result: CrossValidation
     table = knockout_table(centred, {"one": ["G00"]})
     by_hand = []
     for job, model in centred.fits("graph"):
-        x = centred.inputs_of(job, job.split.test)
+        x = centred.inputs_of(job, job.split.test).x
         by_hand.append(float((model.predict(silenced(x, [0], lowest)) - model.predict(x))[:, 0].mean()))
     chosen = (table["kind"] == "output") & (table["group"] == "all") & (table["target"] == "class 0")
     assert table.loc[chosen, "delta"].item() == pytest.approx(np.mean(by_hand), abs=1e-6)

@@ -52,7 +52,7 @@ def test_several_processes_give_the_numbers_of_one(alone: CrossValidation, tmp_p
         *(small_blueprint(), SAMPLES, SPLITS, FAST),
         **ARMS,
         folder=tmp_path,
-        workers=3,
+        workers=2,
         progress=lambda text, share: seen.append(share),
     )
     pd.testing.assert_frame_equal(result.predictions, alone.predictions, rtol=1e-4)
