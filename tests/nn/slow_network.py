@@ -103,9 +103,8 @@ class SlowNetwork:
                 rows = layers[node] = self._finished(branch, node, weight @ rows + self._bias(branch, node), training)
             read.append(rows)
             heads |= self._node_heads(branch, layers, list(layers), len(heads))
-        if covariates is not None and a.covariates_at == "head":
-            read.append(covariates.T)
-        return SlowOutput(self._outputs(torch.cat(read), heads, training), {n: v.T for n, v in heads.items()}, signal)
+        beside = covariates.T if covariates is not None and a.covariates_at == "head" else None
+        return SlowOutput(self._outputs(torch.cat(read), beside, heads, training), {n: v.T for n, v in heads.items()}, signal)
 
     def edge_blocks(self) -> list[tuple[int, Tensor]]:
         """Return (row of the blueprint's edges, its free weights ``[width of target, width of source]``)."""
@@ -210,7 +209,7 @@ class SlowNetwork:
             found[node] = value
         return found
 
-    def _outputs(self, read: Tensor, heads: Mapping[str, Tensor], training: bool) -> Tensor:
+    def _outputs(self, read: Tensor, beside: Tensor | None, heads: Mapping[str, Tensor], training: bool) -> Tensor:
         a, readout = self.architecture, self.network.readout
         if a.readout == "heads":
             each = torch.stack(list(heads.values()))
@@ -222,9 +221,12 @@ class SlowNetwork:
             return each.mean(dim=0).T
         if a.readout == "joined":
             joined = readout.joined
+            read = read if beside is None else torch.cat([read, beside])
             weight = joined.block(joined.input_weight, "joined", links=False)[0]
             read = self._finished(joined, "joined", weight @ read + self._bias(joined, "joined"), training)
         outputs = readout.weight[0] @ read + readout.bias[0, :, None]
+        if beside is not None and a.readout != "joined":
+            outputs = outputs + readout.covariate_weight[0] @ beside
         if a.readout in ("head", "joined") and a.heads != "linear":
             outputs = torch.tanh(outputs)
             if a.heads == "tanh-linear":
