@@ -14,6 +14,9 @@ from numba import njit, prange
 from kgreg.nn.hierarchy.kernels import read, read_sparse
 from kgreg.nn.hierarchy.rows import OPTIONS, activate, add_four, add_one
 
+#: Digest of the code that is compiled in here from elsewhere; see :mod:`kgreg.nn.hierarchy.rows`.
+MADE_WITH = "a6e09de6d788"
+
 
 @njit(**OPTIONS)
 def reach(P: Any, ptr: Any, columns: Any, among: Any, reached: Any, node: Any) -> None:

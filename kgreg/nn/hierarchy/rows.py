@@ -1,7 +1,7 @@
 """Operations on rows of numbers, as numba compiles them for the kernels.
 
-numba keeps what it compiled as long as the file of a kernel stays as it is: whoever changes this file touches the files
-that import it.
+numba keeps what it compiled as long as the content of a kernel's own file stays, whatever becomes of this one: that is
+what ``MADE_WITH`` is for in the files that import it (``tests/nn/hierarchy/test_compiled_cache.py``).
 """
 
 from __future__ import annotations
