@@ -104,7 +104,9 @@ class SlowNetwork:
             read.append(rows)
             heads |= self._node_heads(branch, layers, list(layers), len(heads))
         beside = covariates.T if covariates is not None and a.covariates_at == "head" else None
-        return SlowOutput(self._outputs(torch.cat(read), beside, heads, training), {n: v.T for n, v in heads.items()}, signal)
+        return SlowOutput(
+            self._outputs(torch.cat(read), beside, heads, training), {n: v.T for n, v in heads.items()}, signal
+        )
 
     def edge_blocks(self) -> list[tuple[int, Tensor]]:
         """Return (row of the blueprint's edges, its free weights ``[width of target, width of source]``)."""

@@ -47,7 +47,7 @@ class Setting:
             for name, parameter in network.named_parameters():
                 if name.endswith(("hierarchy.scale", "joined.scale")):
                     parameter.uniform_(0.5, 1.5)
-                if name.endswith("shift"):
+                if name.endswith(("shift", "covariate_weight")):
                     parameter.uniform_(-0.5, 0.5)
             for buffer_name, buffer in network.named_buffers():
                 if buffer_name.endswith("running"):
