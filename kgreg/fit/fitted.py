@@ -253,5 +253,5 @@ def _load(folder: Path, record: dict[str, Any], blueprint: Blueprint) -> FittedM
             best_epoch=record["best_epoch"],
             history=record["history"],
         )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
         raise FitError(f"{folder} holds no readable model: {error}", "Train again.") from error

@@ -55,11 +55,10 @@ class VisibleModule(L.LightningModule):
         self._sum: Tensor | None = None
         self._outputs: list[list[Tensor]] = []
         self._targets: list[list[Tensor]] = []
-        self._normalised: list[tuple[Hierarchy, Tensor]] = []
-        for part in network.modules():
-            if isinstance(part, Hierarchy):
-                before = np.repeat(part.program.norm == NORMS["before"], part.program.width)
-                self._normalised.append((part, torch.from_numpy(np.flatnonzero(before))))
+        self._hierarchies = [part for part in network.modules() if isinstance(part, Hierarchy)]
+        for i, part in enumerate(self._hierarchies):
+            before = np.repeat(part.program.norm == NORMS["before"], part.program.width)
+            self.register_buffer(f"normalised_{i}", torch.from_numpy(np.flatnonzero(before)), persistent=False)
         for r, weight in enumerate(class_weights):
             self.register_buffer(f"class_weight_{r}", weight, persistent=False)
 
@@ -92,9 +91,9 @@ class VisibleModule(L.LightningModule):
         Adam divides by the size of gradients and would make full steps of it, so that fits would come out differently
         for every order of summation: on another machine, or with other fits beside them.
         """
-        for hierarchy, neurons in self._normalised:
+        for i, hierarchy in enumerate(self._hierarchies):
             if hierarchy.bias.grad is not None:
-                hierarchy.bias.grad[:, neurons] = 0
+                hierarchy.bias.grad[:, getattr(self, f"normalised_{i}")] = 0
 
     @property
     def train_loss(self) -> list[float]:

@@ -191,15 +191,15 @@ def test_every_task_has_intervals_on_a_fixed_split(task: Task) -> None:
             assert metric["low"] <= metric["mean"] <= metric["high"]
 
 
-@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("task", ["classification", "regression", "multilabel", "survival"])
 def test_the_ensemble_is_the_mean_of_the_replicates_predictions(task: Task, result: CrossValidation) -> None:
-    if task == "classification":
-        samples = small_samples()
+    if task != "regression":
+        samples = small_samples(task)
         result = cross_validate(
             *(small_blueprint(), samples, split_folds(samples, 3), replace(FAST, max_epochs=4)),
             **{"replicates": 2, "rewired": 0, "labels": 0},
         )
-    columns = result.samples.classes or ["predicted"]
+    columns = ["predicted"] if task == "regression" else result.samples.outputs
     arm = next(arm for arm in result.summary()["arms"] if arm["arm"].startswith("graph, ensemble of"))
     assert arm["arm"].endswith(str(result.predictions["replicate"].max() + 1))
     graph = result.predictions[result.predictions["arm"] == "graph"]

@@ -13,9 +13,10 @@ from safetensors import safe_open
 from kgreg.data import Samples
 from kgreg.data.samples import Task
 from kgreg.errors import FitError
-from kgreg.fit import fit_network, load_fitted
+from kgreg.fit import Readings, fit_network, load_fitted
+from kgreg.nn.architecture import Architecture
 from tests.fit.cases import BLUEPRINT, TASKS, first_split, inputs, interrupt_at, same
-from tests.small_data import FAST, small_blueprint, small_samples
+from tests.small_data import FAST, small_blueprint, small_samples, with_extras
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,11 @@ def test_nothing_on_disk_is_a_pickle(samples: Samples, folder: Path, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "damage", ["no json", "no weights", "half the json", "half the weights", "other weights", "a key less", "a list"]
+    "damage",
+    [
+        *("no json", "no weights", "half the json", "half the weights", "other weights", "a list"),
+        *("no settings", "no sha256", "an unknown setting", "a list for covariates", "a word for blocks"),
+    ],
 )
 def test_a_damaged_model_is_refused(folder: Path, damage: str) -> None:
     record, weights = folder / "model.json", folder / "model.safetensors"
@@ -86,9 +91,32 @@ def test_a_damaged_model_is_refused(folder: Path, damage: str) -> None:
     elif damage == "a list":
         record.write_text("[]")
     else:
-        record.write_text(json.dumps({k: v for k, v in json.loads(record.read_text()).items() if k != "settings"}))
-    with pytest.raises(FitError):
+        values = json.loads(record.read_text())
+        if damage.startswith("no "):
+            del values[damage.removeprefix("no ")]
+        elif damage == "an unknown setting":
+            values["settings"]["momentum"] = 0.9
+        elif damage == "a list for covariates":
+            values["covariates"] = [1]
+        else:
+            values["blocks"] = "drug"
+        record.write_text(json.dumps(values))
+    with pytest.raises(FitError, match=folder.name) as caught:
         load_fitted(folder, BLUEPRINT)
+    assert "Train again" in caught.value.hint
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_model_with_covariates_and_a_block_comes_back(tmp_path: Path, task: Task) -> None:
+    samples = with_extras(small_samples(task))
+    architecture = Architecture(blocks={"drug": (4, 2)}, gene_layer=True, gene_scaling=True)
+    settings = replace(FAST, max_epochs=2, architecture=architecture, interactions=("age",), betas=(0.8, 0.9))
+    model = fit_network(BLUEPRINT, samples, first_split(samples), settings, 1, tmp_path)
+    back = load_fitted(tmp_path, BLUEPRINT)
+    assert same(model, back)
+    readings = Readings.of(samples, BLUEPRINT)
+    np.testing.assert_array_equal(back.predict(readings), model.predict(readings))
+    assert same(fit_network(BLUEPRINT, samples, first_split(samples), settings, 1, tmp_path), model)
 
 
 def test_a_model_of_another_blueprint_is_refused(folder: Path) -> None:

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import torch
 
 from kgreg.data import Samples
 from kgreg.data.samples import Task
 from kgreg.fit import FittedModel, Readings, TrainSettings, fit_networks
 from kgreg.nn.architecture import Architecture
-from tests.fit.cases import BLUEPRINT, assert_alike
+from tests.fit.cases import BLUEPRINT, assert_alike, same
 from tests.small_data import FAST, small_samples, uneven_splits, with_alterations, with_extras
 
 #: Three folds that differ in size, the second with a replicate.
@@ -103,9 +104,27 @@ def test_any_grouping_gives_the_same_numbers() -> None:
                 assert_alike(model, whole[i])
 
 
-def test_a_fit_of_equal_size_is_the_same_to_the_last_bit() -> None:
-    samples, settings = small_samples(), replace(FAST, max_epochs=5, together=0)
-    seeds = [1, 2, 3]
-    both = fit_networks(BLUEPRINT, samples, [SPLITS[0]] * 3, settings, seeds)
-    again = fit_networks(BLUEPRINT, samples, [SPLITS[0]] * 3, settings, seeds)
-    assert [model.history for model in both] == [model.history for model in again]
+def test_fits_of_one_size_repeated_are_the_same_to_the_last_bit() -> None:
+    samples, settings, seeds = small_samples(), replace(FAST, max_epochs=5), [1, 2, 3]
+    both = [fit_networks(BLUEPRINT, samples, [SPLITS[0]] * 3, settings, seeds) for _ in range(2)]
+    assert all(same(a, b) for a, b in zip(*both, strict=True))
+
+
+@pytest.mark.parametrize("readout", ["linear", "joined"])
+def test_biases_that_normalisation_takes_away_stay_where_they_began(readout: Any) -> None:
+    samples = with_extras(small_samples())
+    architecture = Architecture(readout=readout, **BLOCK)
+    settings = replace(FAST, architecture=architecture, weight_decay=0.0, max_epochs=3)
+    (model,) = fit(samples, settings, [0])
+    network = model.network
+    trained = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    torch.manual_seed(SEEDS[0])
+    network.reset_parameters()
+    n_terms = network.term_rows.stop
+    torch.testing.assert_close(trained["hierarchy.bias"][:, :n_terms], network.hierarchy.bias[:, :n_terms].detach())
+    torch.testing.assert_close(trained["branches.drug.bias"][:, :6], network.branches["drug"].bias[:, :6].detach())
+    moved = [name for name, tensor in network.state_dict().items() if not torch.equal(tensor, trained[name])]
+    assert {"hierarchy.bias", "hierarchy.input_weight", "hierarchy.shift", "readout.bias"} <= set(moved), "heads learn"
+    if readout == "joined":
+        assert "readout.joined.bias" not in moved
+        assert "readout.joined.input_weight" in moved
