@@ -15,7 +15,7 @@ from kgreg.data.samples import Samples
 from kgreg.fit.arms import Arm, Job, arm_samples
 from kgreg.fit.best import EpochProgress
 from kgreg.fit.feeding import count_steps
-from kgreg.fit.fitted import FittedModel, is_finished
+from kgreg.fit.fitted import FittedModel, is_finished, reuse_fitted
 from kgreg.fit.settings import TrainSettings
 from kgreg.fit.train import fit_networks, fitted_rows
 from kgreg.progress import Progress, no_progress
@@ -51,7 +51,7 @@ def fit_jobs(
     waiting = []
     for job in jobs:
         if folder is not None and is_finished(folder / job.name):
-            models[job.name] = _fit([job], graphs[job.arm], samples, settings, seed, folder, 1)[0][1]
+            models[job.name] = reuse_fitted(folder / job.name, graphs[job.arm], settings, job.seed)
         else:
             waiting.append(job)
     steps = count_steps([len(fitted_rows(job.split, settings)) for job in jobs], settings.batch_size)
