@@ -179,7 +179,7 @@ def compile_hierarchy(
         Term id -> name; ids stand for themselves where absent.
     levels
         "leaves": a term stands one above the highest of its children; "roots": one below the lowest of its parents, so
-        that terms as far from the roots form a layer.
+        that terms as far from the roots form a layer; ``max_depth`` then counts the longest way to a root.
     width, width_fraction
         Neurons a term, see :meth:`Blueprint.with_width`.
 
@@ -218,7 +218,8 @@ def compile_hierarchy(
         )
     work.keep_only((t for t, g in work.closure().items() if g), "empty", "no gene of the data at or below it")
     if max_depth is not None:
-        depth = work.depths()
+        # Counted as the levels are, so that layers from the roots come out as many as were asked for.
+        depth = work.depths() if levels == "leaves" else work.longest_depths()
         work.splice_where("depth", lambda t: f"{depth[t]} links below a root" if depth[t] > max_depth else None)
     size = {term: len(genes) for term, genes in work.closure().items()}
     work.splice_where("min_genes", lambda t: f"{size[t]} genes" if size[t] < min_genes else None)

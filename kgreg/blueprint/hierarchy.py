@@ -138,11 +138,16 @@ class Hierarchy:
 
     def levels_from_roots(self) -> dict[str, int]:
         """Return term -> its level when every term stands one below the lowest of its parents; the lowest is 1."""
-        below: dict[str, int] = {}
+        depth = self.longest_depths()
+        lowest = max(depth.values(), default=0)
+        return {term: 1 + lowest - below for term, below in depth.items()}
+
+    def longest_depths(self) -> dict[str, int]:
+        """Return term -> most links to a root (0 for the roots)."""
+        depth: dict[str, int] = {}
         for term in reversed(self.topological()):
-            below[term] = 1 + max((below[parent] for parent in self.parents[term]), default=-1)
-        lowest = max(below.values(), default=0)
-        return {term: 1 + lowest - depth for term, depth in below.items()}
+            depth[term] = 1 + max((depth[parent] for parent in self.parents[term]), default=-1)
+        return depth
 
     def depths(self) -> dict[str, int]:
         """Return term -> fewest links to a root (0 for the roots)."""
