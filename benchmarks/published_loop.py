@@ -80,6 +80,8 @@ class PublishedLoop(nn.Module):
             self.drug.append(Block(n_in, n_out))
             n_in = n_out
         self.joined = Block(width[root] + n_in, architecture.joined_width) if len(self.drug) else None
+        # NeST-VNN's root has a head of its own beside the output, which has the same form.
+        self.last = Head(width[root]) if self.joined is None else None
         with torch.no_grad():
             for parameter in self.parameters():
                 parameter *= architecture.initial_scale
@@ -126,7 +128,9 @@ class PublishedLoop(nn.Module):
             hidden[term] = block(x)
             heads.append(block.head(hidden[term]))
         if self.joined is None:
-            return heads[-1], heads[:-1]
+            assert self.last is not None
+            alone: Tensor = self.last(hidden[self.terms[-1]])
+            return alone, heads
         for layer in self.drug:
             drugs = layer(drugs)
             heads.append(layer.head(drugs))
@@ -177,12 +181,13 @@ class PublishedLoop(nn.Module):
                 head.first.bias.copy_(owner.bias[0, owner.rows(f"head of {name}")])
                 head.second.weight.fill_(readout.head_gain[0, i, 0])
                 head.second.bias.fill_(readout.head_offset[0, i, 0])
-            last = self.blocks[_key(self.terms[-1])].head
+            last = self.last
             if self.joined is not None:
                 assert readout.joined is not None
                 weight = readout.joined.block(readout.joined.input_weight, "joined", links=False)[0]
                 _copy_block(self.joined, readout.joined, "joined", weight)
                 last = self.joined.head
+            assert last is not None
             last.first.weight.copy_(readout.weight[0])
             last.first.bias.copy_(readout.bias[0])
             last.second.weight.fill_(readout.gain[0, 0])
