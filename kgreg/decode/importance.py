@@ -14,7 +14,7 @@ from torch import Tensor
 from kgreg.data.targets import ONE_OUTPUT, Task
 from kgreg.errors import DataError
 from kgreg.fit.fitted import FittedModel
-from kgreg.fit.readings import Readings
+from kgreg.fit.readings import Readings, as_readings
 
 #: Column of the importance that no single output is responsible for.
 ALL = "all"
@@ -57,8 +57,8 @@ def node_importance(
     """
     if not len(x):
         raise DataError("There are no samples to score the network on.")
-    readings = x if isinstance(x, Readings) else Readings(x)
-    mean, centre = _means(model, reference if isinstance(reference, Readings) else Readings(reference), batch_size)
+    readings = as_readings(x)
+    mean, centre = _means(model, as_readings(reference), batch_size)
     gene_of, genes = pd.factorize(model.blueprint.inputs["node"])
     n_nodes = len(genes) + len(model.network.term_ids)
     signed = np.zeros((n_nodes, len(outputs)))

@@ -17,7 +17,7 @@ from kgreg.decode.importance import ALL, samples_of_outputs
 from kgreg.errors import DataError
 from kgreg.fit.crossval import CrossValidation
 from kgreg.fit.fitted import FittedModel
-from kgreg.fit.readings import Readings
+from kgreg.fit.readings import Readings, as_readings
 from kgreg.fit.threads import limit_threads
 from kgreg.progress import Progress, no_progress
 
@@ -66,13 +66,14 @@ def knock_out_each(
 
     Of the network only what reads a silenced input is computed again, and only in samples where it changes.
     """
-    readings = x if isinstance(x, Readings) else Readings(x)
-    predicted, before = model.respond(readings)
+    inputs = model.preprocessing.apply(as_readings(x)).everything()
+    with torch.inference_mode():
+        passed = model.network(inputs)
+    predicted, before = model.predicted(passed.outputs), passed.hidden.numpy()
     spread = before.astype(np.float64).std(axis=1)
     widths = model.network.term_widths
     scaler = model.preprocessing.scaler
     values = torch.from_numpy(((silent - scaler.mean) / scaler.sd).astype(np.float32))
-    inputs = model.preprocessing.apply(readings).everything()
     for changed in model.network.knock_out(inputs, knockouts, values):
         outputs = np.zeros_like(predicted)
         if len(changed.samples):

@@ -22,7 +22,7 @@ from kgreg.data.scaling import Scaler
 from kgreg.data.targets import Task
 from kgreg.disk import replace_text
 from kgreg.errors import FitError
-from kgreg.fit.readings import Preprocessing, Readings
+from kgreg.fit.readings import Preprocessing, Readings, as_readings
 from kgreg.fit.settings import MACHINE, TrainSettings
 from kgreg.nn.readout import Link
 from kgreg.nn.visible import Inputs, NetworkOutput, VisibleNetwork
@@ -80,9 +80,8 @@ class FittedModel:
         return replace(given, genes=genes)
 
     def _passed(self, x: NDArray[np.float32] | Readings) -> NetworkOutput:
-        readings = x if isinstance(x, Readings) else Readings(x)
         with torch.inference_mode():
-            passed: NetworkOutput = self.network(self.preprocessing.apply(readings).everything())
+            passed: NetworkOutput = self.network(self.preprocessing.apply(as_readings(x)).everything())
         return passed
 
     def predicted(self, outputs: Tensor) -> NDArray[np.float32]:

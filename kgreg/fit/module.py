@@ -113,11 +113,8 @@ class VisibleModule(L.LightningModule):
 
     def losses(self, out: NetworkOutput, batch: Batch) -> Tensor:
         """Return the training loss of every network, ``[R]``."""
-        settings, many = self.settings, len(self.seeds) > 1
-        outputs = out.outputs if many else out.outputs[None]
-        auxiliary = out.auxiliary
-        if auxiliary is not None and not many:
-            auxiliary = auxiliary[None]
+        settings, outputs = self.settings, self._each(out.outputs)
+        auxiliary = None if out.auxiliary is None else self._each(out.auxiliary)
         found = []
         for r, size in enumerate(batch.sizes):
             target, weight = batch.target[r, :size], self._class_weight(r)
@@ -146,8 +143,7 @@ class VisibleModule(L.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep the outputs: some losses are not sums over samples."""
-        outputs = self.network(batch.inputs).outputs
-        outputs = outputs if len(self.seeds) > 1 else outputs[None]
+        outputs = self._each(self.network(batch.inputs).outputs)
         self._outputs.append([outputs[r, :size] for r, size in enumerate(batch.sizes)])
         self._targets.append([batch.target[r, :size] for r, size in enumerate(batch.sizes)])
 
@@ -157,6 +153,10 @@ class VisibleModule(L.LightningModule):
             outputs = torch.cat([piece[r] for piece in self._outputs])
             target = torch.cat([piece[r] for piece in self._targets])
             self.stop_loss[r] = float(self._loss(outputs.t(), target, self._class_weight(r)))
+
+    def _each(self, output: Tensor) -> Tensor:
+        """Return an output of the network with a leading R, which it leaves out where there is one."""
+        return output if len(self.seeds) > 1 else output[None]
 
     def _class_weight(self, network: int) -> Tensor | None:
         weight: Tensor | None = getattr(self, f"class_weight_{network}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -48,11 +47,10 @@ class Readings:
         covariates = None if self.covariates is None else self.covariates.iloc[rows]
         return Readings(self.x[rows], covariates, {name: block[rows] for name, block in self.blocks.items()})
 
-    def with_columns(self, columns: list[int], values: NDArray[np.float32] | float) -> Readings:
-        """Return the samples with some inputs changed: one value for all, or ``[len(columns)]``."""
-        x = self.x.copy()
-        x[:, columns] = values
-        return replace(self, x=x)
+
+def as_readings(x: Readings | NDArray[np.float32]) -> Readings:
+    """Return samples as readings, from ``[n, n_inputs]`` where a network reads nothing else."""
+    return x if isinstance(x, Readings) else Readings(x)
 
 
 @dataclass(frozen=True)
@@ -70,17 +68,11 @@ class Preprocessing:
 
     def apply(self, readings: Readings) -> Scaled:
         """Return the readings as the network takes them."""
-        x: Any = self.scaler.transform(readings.x)
-        if np.count_nonzero(x) < SPARSE_BELOW * x.size:
-            x = sparse.csr_matrix(x)
         covariates = None
         if self.encoder is not None and readings.covariates is not None:
             covariates = self.encoder.transform(readings.covariates)
-        blocks = {
-            name: sparse.csr_matrix(block) if np.count_nonzero(block) < SPARSE_BELOW * block.size else block
-            for name, block in readings.blocks.items()
-        }
-        return Scaled(x, covariates, blocks)
+        blocks = {name: _sparse_if_few(block) for name, block in readings.blocks.items()}
+        return Scaled(_sparse_if_few(self.scaler.transform(readings.x)), covariates, blocks)
 
 
 @dataclass(frozen=True)
@@ -141,6 +133,11 @@ def dense_rows(scaled: Scaled) -> torch.Tensor:
     """Return the inputs of the genes as a dense tensor ``[n, n_inputs]``."""
     x = scaled.x
     return torch.from_numpy(x if isinstance(x, np.ndarray) else x.toarray())
+
+
+def _sparse_if_few(table: NDArray[np.float32]) -> NDArray[np.float32] | sparse.csr_matrix:
+    """Return a table as CSR if few of its values are not 0."""
+    return sparse.csr_matrix(table) if np.count_nonzero(table) < SPARSE_BELOW * table.size else table
 
 
 def _share(ids: Rows, rows: Rows) -> tuple[Rows, Rows]:

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -158,15 +159,9 @@ def _train(
     fits = [_prepare(readings, samples, split, settings, seed) for split, seed in own]
     seeds = [fit.seed for fit in fits]
     encoder = fits[0].preprocessing.encoder
-    network = build_network(
-        blueprint,
-        settings,
-        samples.task,
-        len(samples.outputs),
-        encoder,
-        {name: block.shape[1] for name, block in readings.blocks.items()},
-        networks=len(fits),
-    )
+    sizes = {name: block.shape[1] for name, block in readings.blocks.items()}
+    build = partial(build_network, blueprint, settings, samples.task, len(samples.outputs), encoder, sizes)
+    network = build(networks=len(fits))
     for r, seed in enumerate(seeds):
         torch.manual_seed(seed)
         network.reset_parameters(r)
@@ -185,14 +180,7 @@ def _train(
         if not best.weights[r]:
             models.append(None)
             continue
-        single = build_network(
-            blueprint,
-            settings,
-            samples.task,
-            len(samples.outputs),
-            encoder,
-            {name: block.shape[1] for name, block in readings.blocks.items()},
-        )
+        single = build()
         single.load_state_dict(best.weights[r])
         model = FittedModel(
             single.eval(), blueprint, fit.preprocessing, samples.task, fit.target_scale, fit.seed, best.epochs[r],

@@ -10,15 +10,16 @@ from torch import Tensor, nn
 from kgreg.errors import FitError
 from kgreg.nn.hierarchy import Hierarchy, Parameters, Program
 from kgreg.nn.layout import Layout, edges_of_weights
+from kgreg.nn.sparse import signed_weight
 
 
 class EdgeRules(nn.Module):
     """Turn the free parameters of a hierarchy into the weights that are used.
 
-    A signed edge uses ``sign * |w|``: it can come to nothing but not change its sign, and unlike clamping it leaves the
-    optimiser its momentum. A fixed edge uses the value of the blueprint. With ``gene_scaling`` a term reads a gene as
-    ``s x + c``, with s and c learned for every link (the "direct gene layer" of the published code); the two linear
-    maps are multiplied together before they are applied, which costs nothing per sample.
+    A signed edge keeps its sign (:func:`kgreg.nn.sparse.signed_weight`). A fixed edge uses the value of the blueprint.
+    With ``gene_scaling`` a term reads a gene as ``s x + c``, with s and c learned for every link (the "direct gene
+    layer" of the published code); the two linear maps are multiplied together before they are applied, which costs
+    nothing per sample.
 
     Raises
     ------
@@ -106,9 +107,7 @@ class EdgeRules(nn.Module):
             weight = free[:, :n]
             sign, fixed, value = (getattr(self, f"{kind}_{name}") for name in ("sign", "fixed", "value"))
             if sign is not None:
-                # Not abs(): its slope at 0 is 0, and a weight that starts there would stay.
-                size = torch.where(weight < 0, -weight, weight)
-                weight = torch.where(sign != 0, sign * size, weight)
+                weight = signed_weight(weight, sign)
             if fixed is not None:
                 weight = torch.where(fixed, value, weight)
             scaled = getattr(self, f"{kind}_scaled")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -275,23 +275,23 @@ class VisibleNetwork(nn.Module):
 
     def hierarchy_inputs(self, given: Inputs, seeds: NDArray[np.int64] | None = None) -> Tensor | SparseRows:
         """Return all that the hierarchy reads: the features, dropped and scaled, covariates at the genes, burdens."""
-        x, scale = given.genes, self.architecture.input_scale
-        burdens = None if self.burdens is None else self.burdens(_dense(x, self.hierarchy))
-        if seeds is not None and self.training and self.architecture.dropout:
-            rows = _dense(x, self.hierarchy).transpose(1, 2)
-            keys = torch.arange(rows.shape[1], device=rows.device) * 4 + 3
-            seed = torch.from_numpy(seeds).to(rows.device)
-            x = drop_rows(rows, self.architecture.dropout, seed, keys).transpose(1, 2)
-        if scale != 1:
-            x = replace(x, values=x.values * x.values.dtype.type(scale)) if isinstance(x, SparseRows) else x * scale
-        parts = []
-        if given.covariates is not None and self.architecture.covariates_at != "head":
-            if "genes" in given.rows:
-                raise FitError("Covariates that join at genes or terms leave no rows to share between samples.")
-            parts.append(given.covariates)
-        if burdens is not None:
-            parts.append(burdens)
-        return torch.cat([_dense(x, self.hierarchy), *parts], dim=2) if parts else x
+        a = self.architecture
+        drops = seeds is not None and self.training and a.dropout > 0
+        shared = None if a.covariates_at == "head" else given.covariates
+        if shared is not None and "genes" in given.rows:
+            raise FitError("Covariates that join at genes or terms leave no rows to share between samples.")
+        if isinstance(given.genes, SparseRows) and not drops and shared is None and self.burdens is None:
+            return given.genes.scaled(a.input_scale) if a.input_scale != 1 else given.genes
+        x = _dense(given.genes, self.hierarchy)
+        # Burdens are those of the genes as they are, whatever of these is dropped.
+        burdens = None if self.burdens is None else self.burdens(x)
+        if drops:
+            keys = torch.arange(x.shape[2], device=x.device) * 4 + 3
+            x = drop_rows(x.transpose(1, 2), a.dropout, torch.from_numpy(seeds).to(x.device), keys).transpose(1, 2)
+        if a.input_scale != 1:
+            x = x * a.input_scale
+        beside = [part for part in (shared, burdens) if part is not None]
+        return torch.cat([x, *beside], dim=2) if beside else x
 
     def _seeds(self, seeds: NDArray[np.int64] | None) -> NDArray[np.int64]:
         if seeds is not None:

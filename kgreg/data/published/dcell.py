@@ -21,7 +21,6 @@ from kgreg.errors import DataError
 from kgreg.sources.files import read_lines
 
 _FILES = {"topology": ["*topology*.txt"], "train": ["*training_data*.txt", "*training*.txt"], "test": ["*test*.txt"]}
-#: max(10, a fifth of the term's genes) neurons, Linear -> batch norm -> tanh, the terms' own heads at 0.3.
 
 
 @dataclass

@@ -24,7 +24,6 @@ _FILES = {
     "drugs": ["drug2ind.txt"],
     "fingerprints": ["drug2fingerprint.txt"],
 }
-#: Six neurons a term, Linear -> tanh -> batch norm, the terms' own heads at 0.2.
 
 
 def import_drugcell(folder: Path) -> Imported:

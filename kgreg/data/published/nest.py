@@ -25,7 +25,6 @@ _FILES = {
     "fingerprints": ["drug2fingerprint.txt"],
 }
 _LAYERS = {"mutation": "mutation", "deletion": "cndeletion", "amplification": "cnamplification"}
-#: Four neurons a term, Linear -> tanh -> batch norm, the terms' own heads at 0.3.
 
 
 def import_nest(folder: Path) -> Imported:

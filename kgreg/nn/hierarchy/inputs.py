@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,6 +41,10 @@ class SparseRows:
         picked = table[rows.reshape(-1)]
         shape = (rows.shape[0], rows.shape[1], table.shape[1])
         return cls(picked.indptr.astype(np.int64), picked.indices.astype(np.int64), picked.data, shape)
+
+    def scaled(self, factor: float) -> SparseRows:
+        """Return the values times a factor."""
+        return replace(self, values=self.values * self.values.dtype.type(factor))
 
     def dense(self, dtype: torch.dtype = torch.float32, device: Any = "cpu") -> Tensor:
         """Return the tensor ``[R, B, I]``."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kgreg.nn.hierarchy.fused import Parameters, Pass
-from kgreg.nn.hierarchy.program import Index, Program
+from kgreg.nn.hierarchy.program import Index, Program, spans
 from kgreg.nn.sparse import SparsePattern, multiply
 
 _BITS = 0xFFFFFFFF
@@ -32,13 +32,15 @@ class Level(nn.Module):
         self.activation, self.norm = int(program.activation[first]), int(program.norm[first])
         self.edge_dropout = float(program.edge_dropout[first])
         self.pre_dropout, self.dropout = float(program.pre_dropout[first]), float(program.dropout[first])
-        columns, neurons = [], []
-        for t in range(first, last):
-            columns.append(program.input_column[program.input_ptr[t] : program.input_ptr[t + 1]])
-            neurons.append(program.source[program.source_ptr[t] : program.source_ptr[t + 1]])
-        nodes = np.arange(first, last)
-        self.inputs = _Reads(columns, program.key[nodes] + program.fan[nodes], program.width[nodes], self.edge_dropout)
-        self.links = _Reads(neurons, program.key[nodes], program.width[nodes], self.edge_dropout)
+        nodes, width = slice(first, last), program.width[first:last]
+        reads = (
+            (program.input_column, program.input_ptr, program.key[nodes] + program.fan[nodes]),
+            (program.source, program.source_ptr, program.key[nodes]),
+        )
+        self.inputs, self.links = (
+            _Reads(source[ptr[first] : ptr[last]], np.diff(ptr[first : last + 1]), key, width, self.edge_dropout)
+            for source, ptr, key in reads
+        )
 
     def forward(self, x: Tensor, below: Tensor, parameters: Parameters, step: Pass, backend: str) -> Tensor:
         """Return the rows of this level, ``[R, rows, B]``, for inputs ``[R, I, B]`` and all rows below."""
@@ -93,37 +95,26 @@ class _Reads(nn.Module):
     keys: Tensor
     order: Tensor
 
-    def __init__(self, sources: list[Index], key: Index, width: Index, dropout: float) -> None:
+    def __init__(self, source: Index, counts: Index, key: Index, width: Index, dropout: float) -> None:
         super().__init__()
-        counts = np.array([len(source) for source in sources], dtype=np.int64)
-        source = np.concatenate(sources)
-        node = np.repeat(np.arange(len(counts)), counts)
-        place = np.arange(len(source)) - np.repeat(np.cumsum(counts) - counts, counts)
+        first = np.cumsum(counts) - counts
+        node, _, place = spans(first, counts)
         if dropout:
             gather, column = source, np.arange(len(source))
         else:
             gather, column = np.unique(source, return_inverse=True)
-        rows, cols = [], []
-        for t, n in enumerate(counts):
-            begin = int(width[:t].sum())
-            rows.append(np.repeat(np.arange(begin, begin + width[t]), n))
-            cols.append(np.tile(column[node == t] if len(counts) < 2 else _own(column, counts, t), width[t]))
-        pattern = SparsePattern(np.concatenate(rows), np.concatenate(cols), int(width.sum()), len(gather))
-        self.pattern = pattern
-        self.n_weights = int((counts * width).sum())
+        # A row a neuron: every neuron of a node reads all that the node does.
+        rows, read, _ = spans(np.repeat(first, width), np.repeat(counts, width))
+        self.pattern = SparsePattern(rows, column[read], int(width.sum()), len(gather))
+        self.n_weights = len(rows)
         self.register_buffer("gather", torch.from_numpy(gather), persistent=False)
-        self.register_buffer("keys", torch.from_numpy((np.repeat(key, counts) + place) * 4), persistent=False)
+        self.register_buffer("keys", torch.from_numpy((key[node] + place) * 4), persistent=False)
         # Weights are kept node by node; the pattern wants them row by row, by column.
-        self.register_buffer("order", torch.from_numpy(np.argsort(np.asarray(pattern.edge_order))), persistent=False)
+        self.register_buffer("order", torch.from_numpy(np.argsort(self.pattern.edge_order)), persistent=False)
 
     def forward(self, source: Tensor, values: Tensor, dropout: float, seeds: Tensor, backend: str) -> Tensor:
         read = drop_rows(source.index_select(1, self.gather), dropout, seeds, self.keys)
         return multiply(self.pattern, values.index_select(1, self.order), read, backend)
-
-
-def _own(column: Index, counts: Index, t: int) -> Index:
-    begin = int(counts[:t].sum())
-    return column[begin : begin + counts[t]]
 
 
 def run_layers(levels: nn.ModuleList, x: Tensor, parameters: Parameters, step: Pass, backend: str) -> list[Tensor]:

@@ -46,7 +46,6 @@ class Hierarchy(nn.Module):
     """
 
     running: Tensor
-    normed: Tensor
 
     def __init__(
         self, nodes: Sequence[Node], n_inputs: int, networks: int = 1, momentum: float = 0.1, epsilon: float = 1e-5

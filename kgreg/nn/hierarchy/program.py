@@ -144,10 +144,6 @@ class Program(NamedTuple):
         fan: Index = np.repeat(self.fan + np.diff(self.input_ptr), self.width)
         return fan
 
-    def normed_rows(self) -> Index:
-        """Return the neurons that are normalised, ``[n_normed]``."""
-        return np.flatnonzero(np.repeat(self.norm > 0, self.width))
-
 
 def make_program(nodes: Sequence[Node], n_inputs: int) -> Program:
     """Lay out nodes that are ordered by level.

@@ -6,7 +6,7 @@ that keep their weights themselves; :class:`SparsePattern` says which entries ex
 
 from kgreg.nn.sparse.backend import Backend, choose_backend
 from kgreg.nn.sparse.blocks import expand_blocks
-from kgreg.nn.sparse.layer import SparseLinear, uniform_bias
+from kgreg.nn.sparse.layer import SparseLinear, signed_weight
 from kgreg.nn.sparse.pattern import SparsePattern
 from kgreg.nn.sparse.products import multiply, sample
 
@@ -18,5 +18,5 @@ __all__ = [
     "expand_blocks",
     "multiply",
     "sample",
-    "uniform_bias",
+    "signed_weight",
 ]

@@ -129,13 +129,7 @@ class SparseLinear(nn.Module):
         weight: Tensor = self.weight
         if self.fixed is not None:
             weight = torch.cat([weight, self.fixed]).index_select(0, self._place)  # type: ignore[arg-type]
-        if self.sign is None:
-            return weight
-        # sign * |weight| has the sign whatever an optimiser does, so that no hook has to clamp weights after each step,
-        # and an edge that passes 0 keeps a gradient. Not abs(), whose derivative at 0 is 0: an edge that starts there
-        # would stay there.
-        size = torch.where(weight < 0, -weight, weight)
-        return torch.where(self.sign == 0, weight, self.sign * size)
+        return weight if self.sign is None else signed_weight(weight, self.sign)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``W x``."""
@@ -156,10 +150,14 @@ class SparseLinear(nn.Module):
         return f"{text}, backend={self.backend}"
 
 
-def uniform_bias(fan_in: NDArray[np.float64]) -> Tensor:
-    """Return a bias ``[len(fan_in)]`` uniform in ``+-1/sqrt(fan_in)``, as :class:`torch.nn.Linear` starts it."""
-    bound = _floats(1.0 / np.sqrt(np.maximum(fan_in, 1.0)))
-    return torch.empty(len(fan_in)).uniform_(-1.0, 1.0).mul_(bound)
+def signed_weight(weight: Tensor, sign: Tensor) -> Tensor:
+    """Return ``sign * |weight|`` where there is a sign (+1 or -1), and the weight itself where that is 0.
+
+    It has the sign whatever an optimiser does, so that no hook has to clamp weights after each step, and an edge that
+    passes 0 keeps a gradient. Not abs(), whose derivative at 0 is 0: an edge that starts there would stay there.
+    """
+    size = torch.where(weight < 0, -weight, weight)
+    return torch.where(sign == 0, weight, sign * size)
 
 
 def _floats(array: NDArray[np.float64]) -> Tensor:

@@ -94,12 +94,12 @@ def fast(case: Case, backend: Backend, dtype: torch.dtype = torch.float64) -> Re
     return Result(hidden.detach(), hierarchy.running.clone(), {name: _grad(leaf) for name, leaf in leaves.items()})
 
 
-def slow(case: Case, dtype: torch.dtype = torch.float64) -> Result:
-    """Do the same one node at a time, in double precision, from parameters and inputs of precision ``dtype``."""
-    hierarchy, x = case.hierarchy(dtype), case.x(dtype).double().requires_grad_()
-    leaves = {name: p.detach().double().requires_grad_() for name, p in hierarchy.named_parameters()}
+def slow(case: Case, dtype: torch.dtype = torch.float64, inside: torch.dtype = torch.float64) -> Result:
+    """Do the same one node at a time from parameters and inputs of precision ``dtype``, calculating in ``inside``."""
+    hierarchy, x = case.hierarchy(dtype), case.x(dtype).to(inside).requires_grad_()
+    leaves = {name: p.detach().to(inside).requires_grad_() for name, p in hierarchy.named_parameters()}
     done = slow_on(case, hierarchy, x, Parameters(*leaves.values()))
-    (done.hidden * case.weights()).sum().backward()
+    (done.hidden * case.weights().to(inside)).sum().backward()
     gradients = {name: _grad(leaf) for name, leaf in {**leaves, "x": x}.items()}
     return Result(done.hidden.detach(), done.running, gradients)
 
@@ -110,7 +110,7 @@ def _grad(leaf: Tensor) -> Tensor:
 
 def slow_on(case: Case, hierarchy: Hierarchy, x: Tensor, parameters: Parameters) -> SlowPass:
     return slow_pass(
-        case.nodes, x, parameters, running=hierarchy.running.double(), counts=case.count_tensor(),
+        case.nodes, x, parameters, running=hierarchy.running.to(x.dtype), counts=case.count_tensor(x.dtype),
         training=case.training, seeds=case.drop_seeds,
     )  # fmt: skip
 
@@ -118,19 +118,25 @@ def slow_on(case: Case, hierarchy: Hierarchy, x: Tensor, parameters: Parameters)
 def assert_same(found: Result, expected: Result, tolerance: float) -> None:
     """Compare relative to the largest value of a kind: some gradients are 0 but for rounding (a bias that is normalised
     away)."""
-    _close("hidden", found.hidden, expected.hidden, tolerance, float(expected.hidden.abs().max()))
-    _close("running", found.running, expected.running, tolerance, 0.0)
-    largest = max((float(g.abs().max()) for g in expected.gradients.values() if g.numel()), default=0.0)
-    for name, gradient in found.gradients.items():
-        _close(name, gradient, expected.gradients[name], tolerance, largest)
-
-
-def _close(name: str, found: Tensor, expected: Tensor, tolerance: float, scale: float) -> None:
-    assert found.shape == expected.shape, name
-    assert torch.isfinite(expected).all(), name
-    if found.numel():
-        error = float((found.double() - expected.double()).abs().max()) / max(scale, 1.0)
+    for name, error in errors(found, expected).items():
         assert error <= tolerance, f"{name} is off by {error:.2g}"
+
+
+def errors(found: Result, expected: Result) -> dict[str, float]:
+    """Return, by name, the largest difference relative to the largest value of a kind."""
+    largest = max((float(g.abs().max()) for g in expected.gradients.values() if g.numel()), default=0.0)
+    return {
+        "hidden": _error(found.hidden, expected.hidden, float(expected.hidden.abs().max())),
+        "running": _error(found.running, expected.running, 0.0),
+        **{name: _error(found.gradients[name], expected.gradients[name], largest) for name in expected.gradients
+           if name in found.gradients},
+    }  # fmt: skip
+
+
+def _error(found: Tensor, expected: Tensor, scale: float) -> float:
+    assert found.shape == expected.shape
+    assert torch.isfinite(expected).all()
+    return float((found.double() - expected.double()).abs().max()) / max(scale, 1.0) if found.numel() else 0.0
 
 
 DROPOUTS = st.sampled_from([0.0, 0.0, 0.0, 0.3, 0.75])

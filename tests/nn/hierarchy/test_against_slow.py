@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 
 from kgreg.nn.hierarchy import Backend, Hierarchy, Node, Parameters
-from tests.nn.hierarchy.random_nodes import Case, assert_same, cases, fast, slow, slow_on
+from tests.nn.hierarchy.random_nodes import Case, assert_same, cases, errors, fast, slow, slow_on
 
 BACKENDS: tuple[Backend, ...] = ("fused", "csr", "reference")
 
@@ -24,9 +24,11 @@ def test_all_backends_equal_a_loop_over_the_nodes(case: Case) -> None:
 @settings(max_examples=25, deadline=None)
 @given(cases(well_scaled=True))
 def test_in_single_precision_they_are_within_its_rounding(case: Case) -> None:
+    """Some draws are ill-conditioned: no backend may lose far more than the loop does in single precision."""
     expected = slow(case, torch.float32)
+    lost = max(errors(slow(case, torch.float32, inside=torch.float32), expected).values())
     for backend in BACKENDS:
-        assert_same(fast(case, backend, torch.float32), expected, 1e-5)
+        assert_same(fast(case, backend, torch.float32), expected, max(1e-5, 10 * lost))
 
 
 @pytest.mark.parametrize("seed", range(3))
