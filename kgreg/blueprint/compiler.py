@@ -189,7 +189,7 @@ def compile_hierarchy(
         If there is a cycle and ``cycles="error"``, no gene of the data is annotated, ``root`` is unknown, or nothing
         is left after pruning.
     """
-    inputs = _one_feature_a_gene(features)
+    inputs = one_feature_a_gene(features)
     names = dict(labels or {})
     used = pd.unique(
         pd.concat([hierarchy["child"], hierarchy["parent"], annotations["term"]], ignore_index=True).astype(str)
@@ -247,7 +247,7 @@ def compile_hierarchy(
     return _assemble(work, inputs, levels, task, source, record).with_width(width, width_fraction)
 
 
-def _one_feature_a_gene(features: pd.DataFrame) -> pd.DataFrame:
+def one_feature_a_gene(features: pd.DataFrame) -> pd.DataFrame:
     """Return ``features`` with a column ``modality`` and the rows of each gene together."""
     inputs = features if "modality" in features else features.assign(modality="rna")
     distinct = inputs.drop_duplicates(["gene", "feature"])
@@ -323,23 +323,15 @@ def recompile(
     BlueprintError
         If a feature is not an input, or a gene not a gene, of the blueprint, or nothing is left.
     """
+    if blueprint.terms.empty:
+        return _other_inputs(blueprint, features, inputs)
     genes = set(blueprint.genes["id"])
     from_gene = blueprint.edges["source"].isin(genes)
     terms = blueprint.edges[~from_gene].rename(columns={"source": "child", "target": "parent"})
     links = blueprint.edges[from_gene].rename(columns={"source": "gene", "target": "term", "relation": "evidence"})
     label = blueprint.nodes.set_index("id")["label"]
-    before = table = blueprint.inputs.rename(columns={"node": "gene"})
-    if features is not None:
-        unknown = sorted(set(features) - set(table["feature"]))
-        if unknown:
-            raise BlueprintError(f"Not inputs of the blueprint: {some(unknown)}.", "Name features of the data.")
-        table = table.set_index("feature", drop=False).loc[list(features)].reset_index(drop=True)
-    if inputs is not None:
-        unknown = sorted(set(inputs["gene"]) - genes)
-        if unknown:
-            raise BlueprintError(f"Not genes of the blueprint: {some(unknown)}.", "Match the features to it first.")
-        place = {gene: i for i, gene in enumerate(blueprint.genes["id"])}
-        table = inputs.iloc[np.argsort(inputs["gene"].map(place).to_numpy(), kind="stable")]
+    before = blueprint.inputs.rename(columns={"node": "gene"})
+    table = _input_rows(blueprint, features, inputs)
     left_out = before[~before["gene"].isin(table["gene"])].drop_duplicates("gene")
     result = compile_hierarchy(
         terms,
@@ -356,10 +348,50 @@ def recompile(
         step="features", kind="gene", reason=reason
     )
     parts = [part for part in (blueprint.dropped, asked, result.dropped) if len(part)] or [result.dropped]
+    kept = set(result.nodes["id"])
+    interactions = blueprint.interactions
     return replace(
         result,
+        interactions=interactions[interactions["source"].isin(kept) & interactions["target"].isin(kept)],
         nodes=result.nodes.assign(**{column: nodes[column].to_numpy() for column in ("kind", "width", "source")}),
         edges=_edges_as_before(result.edges, blueprint.edges),
+        dropped=pd.concat(parts, ignore_index=True),
+    )
+
+
+def _input_rows(blueprint: Blueprint, features: Sequence[str] | None, inputs: pd.DataFrame | None) -> pd.DataFrame:
+    """Return ``feature, gene, modality`` of the inputs that are asked for, in order."""
+    table = blueprint.inputs.rename(columns={"node": "gene"})
+    if features is not None:
+        unknown = sorted(set(features) - set(table["feature"]))
+        if unknown:
+            raise BlueprintError(f"Not inputs of the blueprint: {some(unknown)}.", "Name features of the data.")
+        table = table.set_index("feature", drop=False).loc[list(features)].reset_index(drop=True)
+    if inputs is not None:
+        unknown = sorted(set(inputs["gene"]) - set(blueprint.genes["id"]))
+        if unknown:
+            raise BlueprintError(f"Not genes of the blueprint: {some(unknown)}.", "Match the features to it first.")
+        place = {gene: i for i, gene in enumerate(blueprint.genes["id"])}
+        table = inputs.iloc[np.argsort(inputs["gene"].map(place).to_numpy(), kind="stable")]
+    return table
+
+
+def _other_inputs(blueprint: Blueprint, features: Sequence[str] | None, inputs: pd.DataFrame | None) -> Blueprint:
+    """Return a blueprint without terms over other inputs: a graph of genes has nothing to prune."""
+    table = _input_rows(blueprint, features, inputs)
+    if "modality" not in table:
+        table = table.assign(modality="rna")
+    kept = set(table["gene"])
+    gone = blueprint.nodes[~blueprint.nodes["id"].isin(kept)]
+    reason = "not among the features asked for" if inputs is None else "the data do not measure it"
+    left = pd.DataFrame({"id": gone["id"], "label": gone["label"]}).assign(step="features", kind="gene", reason=reason)
+    parts = [part for part in (blueprint.dropped, left) if len(part)] or [blueprint.dropped]
+    interactions = blueprint.interactions
+    return replace(
+        blueprint,
+        nodes=blueprint.nodes[blueprint.nodes["id"].isin(kept)],
+        inputs=table.rename(columns={"gene": "node"}),
+        interactions=interactions[interactions["source"].isin(kept) & interactions["target"].isin(kept)],
         dropped=pd.concat(parts, ignore_index=True),
     )
 

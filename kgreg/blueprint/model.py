@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from kgreg.errors import BlueprintError, some
 
@@ -16,6 +17,7 @@ NODE_COLUMNS = ("id", "kind", "label", "level", "width", "source")
 EDGE_COLUMNS = ("source", "target", "relation", "weight", "sign", "trainable")
 INPUT_COLUMNS = ("feature", "modality", "node")
 OUTPUT_COLUMNS = ("task", "node")
+INTERACTION_COLUMNS = ("source", "target", "relation", "weight")
 DROPPED_COLUMNS = ("step", "kind", "id", "label", "reason")
 
 
@@ -40,12 +42,15 @@ class Blueprint:
         Source releases, the Cypher and its parameters, the options of the compiler. JSON values only.
     dropped
         What the compiler left out: ``step``, ``kind``, ``id``, ``label``, ``reason``.
+    interactions
+        Undirected links between nodes, of any level: ``source``, ``target``, ``relation``, ``weight`` (positive); every
+        pair once, no node with itself. Graph networks pass messages along them, Laplacian penalties smooth over them.
 
     Raises
     ------
     BlueprintError
         If ids repeat, nodes are not ordered by level, an edge names an unknown node, or a node would read one that does
-        not stand below it.
+        not stand below it; if an interaction repeats, joins a node to itself or has no positive weight.
     """
 
     nodes: pd.DataFrame
@@ -54,6 +59,7 @@ class Blueprint:
     outputs: pd.DataFrame
     provenance: Mapping[str, Any] = field(default_factory=dict)
     dropped: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(DROPPED_COLUMNS), dtype=str))
+    interactions: pd.DataFrame = field(default_factory=lambda: no_interactions())
 
     def __post_init__(self) -> None:
         for name, columns in (
@@ -62,6 +68,7 @@ class Blueprint:
             ("inputs", INPUT_COLUMNS),
             ("outputs", OUTPUT_COLUMNS),
             ("dropped", DROPPED_COLUMNS),
+            ("interactions", INTERACTION_COLUMNS),
         ):
             table: pd.DataFrame = getattr(self, name)
             missing = [column for column in columns if column not in table.columns]
@@ -74,7 +81,14 @@ class Blueprint:
         ids = pd.Index(self.nodes["id"])
         if not ids.is_unique:
             raise BlueprintError(f"Nodes appear twice: {some(ids[ids.duplicated()])}.", "Give every node one row.")
-        for table, column in (("edges", "source"), ("edges", "target"), ("inputs", "node"), ("outputs", "node")):
+        for table, column in (
+            ("edges", "source"),
+            ("edges", "target"),
+            ("inputs", "node"),
+            ("outputs", "node"),
+            ("interactions", "source"),
+            ("interactions", "target"),
+        ):
             values = pd.Index(getattr(self, table)[column])
             unknown = values[~values.isin(ids)]
             if len(unknown):
@@ -93,6 +107,21 @@ class Blueprint:
             wrong = self.edges.loc[~rising]
             pairs = (wrong["source"] + " -> " + wrong["target"]).tolist()
             raise BlueprintError(f"Edges do not rise from a lower to a higher level: {some(pairs)}.")
+        self._validate_interactions()
+
+    def _validate_interactions(self) -> None:
+        table = self.interactions
+        itself = table["source"] == table["target"]
+        if itself.any():
+            raise BlueprintError(f"Nodes interact with themselves: {some(table.loc[itself, 'source'])}.")
+        ends = np.sort(table[["source", "target"]].to_numpy(dtype=str), axis=1)
+        twice = pd.DataFrame(ends).duplicated().to_numpy()
+        if twice.any():
+            pairs = [f"{a} - {b}" for a, b in ends[twice]]
+            raise BlueprintError(f"Interactions appear twice: {some(pairs)}.", "Give every pair of nodes one row.")
+        weight = table["weight"].to_numpy(dtype=float)
+        if not (np.isfinite(weight) & (weight > 0)).all():
+            raise BlueprintError("An interaction has a weight that is not a positive number.")
 
     # ---- reading -------------------------------------------------------------------------------------------------
 
@@ -131,14 +160,15 @@ class Blueprint:
         return {node: frozenset(members[node]) for node in self.terms["id"]}
 
     def content_hash(self) -> str:
-        """Return the SHA-256 (hex) of the nodes, edges, inputs and outputs."""
+        """Return the SHA-256 (hex) of nodes, edges, inputs and outputs, and of the interactions if there are any."""
         digest = hashlib.sha256()
-        for table in (self.nodes, self.edges, self.inputs, self.outputs):
+        tables = [self.nodes, self.edges, self.inputs, self.outputs]
+        for table in [*tables, self.interactions] if len(self.interactions) else tables:
             digest.update(table.to_csv(index=False, float_format="%.9g", lineterminator="\n").encode())
         return digest.hexdigest()
 
     def summary(self) -> dict[str, int]:
-        """Return counts: genes, terms, levels, roots, edges of either kind and neurons."""
+        """Return counts: genes, terms, levels, roots, edges of either kind, interactions and neurons."""
         genes = set(self.genes["id"])
         from_genes = int(self.edges["source"].isin(genes).sum())
         return {
@@ -148,6 +178,7 @@ class Blueprint:
             "roots": len(self.roots),
             "gene_links": from_genes,
             "term_links": len(self.edges) - from_genes,
+            "interactions": len(self.interactions),
             "neurons": int(self.terms["width"].sum()),
         }
 
@@ -226,6 +257,12 @@ class Blueprint:
 
         return shuffle_genes(self, seed)
 
+    def with_interactions(self, table: pd.DataFrame) -> Blueprint:
+        """Return the blueprint with the interactions of ``table`` (see :attr:`interactions`) that join its nodes."""
+        ids = set(self.nodes["id"])
+        kept = table[table["source"].isin(ids) & table["target"].isin(ids)]
+        return replace(self, interactions=kept)
+
     # ---- conversions ---------------------------------------------------------------------------------------------
 
     def to_networkx(self) -> Any:
@@ -236,3 +273,38 @@ class Blueprint:
         graph.add_nodes_from((row["id"], row) for row in self.nodes.to_dict("records"))
         graph.add_edges_from((row["source"], row["target"], row) for row in self.edges.to_dict("records"))
         return graph
+
+    def to_pyg(self) -> Any:
+        """Return a :class:`torch_geometric.data.Data` of the same graph.
+
+        Returns
+        -------
+        Data
+            ``node_id``, ``kind`` and ``level`` of every node; ``edge_index [2, n]`` and ``edge_weight [n]`` of the
+            interactions, both ways; ``hierarchy_index [2, m]`` of the edges, in the direction of the signal.
+        """
+        import torch
+        from torch_geometric.data import Data
+
+        place = pd.Series(np.arange(len(self.nodes)), index=self.nodes["id"])
+
+        def pairs(table: pd.DataFrame) -> NDArray[np.int64]:
+            return np.stack([place.reindex(table[end]).to_numpy(dtype=np.int64) for end in ("source", "target")])
+
+        there = pairs(self.interactions)
+        weight = self.interactions["weight"].to_numpy(dtype=np.float32)
+        return Data(
+            edge_index=torch.from_numpy(np.concatenate([there, there[::-1]], axis=1)),
+            edge_weight=torch.from_numpy(np.concatenate([weight, weight])),
+            hierarchy_index=torch.from_numpy(pairs(self.edges)),
+            level=torch.from_numpy(self.nodes["level"].to_numpy(dtype=np.int64)),
+            node_id=self.nodes["id"].tolist(),
+            kind=self.nodes["kind"].tolist(),
+            num_nodes=len(self.nodes),
+        )
+
+
+def no_interactions() -> pd.DataFrame:
+    """Return an empty table of interactions."""
+    table = pd.DataFrame(columns=list(INTERACTION_COLUMNS), dtype=str)
+    return table.astype({"weight": float})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from kgreg.blueprint.model import Blueprint
 
@@ -15,7 +16,7 @@ def rewire(blueprint: Blueprint, seed: int, swaps_per_edge: int = 10) -> Bluepri
     Pairs of edges ``a -> b, c -> d`` become ``a -> d, c -> b`` (Maslov & Sneppen 2002) unless that repeats an edge or
     makes a node read one that is not below it. Edges from genes and edges between terms are exchanged among
     themselves, so every node keeps its number of genes, children and readers, its level and its width: the network
-    has the same size and shape and knows nothing.
+    has the same size and shape and knows nothing. Interactions are exchanged likewise, without a direction.
 
     Parameters
     ----------
@@ -34,7 +35,36 @@ def rewire(blueprint: Blueprint, seed: int, swaps_per_edge: int = 10) -> Bluepri
     for group in (np.flatnonzero(from_gene), np.flatnonzero(~from_gene)):
         source[group] = _exchange(source[group], target[group], level, swaps_per_edge * len(group), rng)
     edges = blueprint.edges.assign(source=ids[source], relation="rewired")
-    return replace(blueprint, edges=edges, provenance={**blueprint.provenance, "null": {"rewired": seed}})
+    interactions = _exchange_interactions(blueprint, swaps_per_edge, rng)
+    provenance = {**blueprint.provenance, "null": {"rewired": seed}}
+    return replace(blueprint, edges=edges, interactions=interactions, provenance=provenance)
+
+
+def _exchange_interactions(blueprint: Blueprint, swaps_per_edge: int, rng: np.random.Generator) -> pd.DataFrame:
+    """Return the interactions after the attempted exchanges ``a - b, c - d`` -> ``a - d, c - b`` (or ``a - c, b - d``).
+
+    Weights stay with their rows.
+    """
+    table = blueprint.interactions
+    ids = blueprint.nodes["id"].to_numpy()
+    index = {node: i for i, node in enumerate(ids)}
+    one, two = (table[end].map(index).to_numpy(dtype=np.int64).tolist() for end in ("source", "target"))
+    if len(one) < 2:
+        return table
+    present = {(a, b) if a < b else (b, a) for a, b in zip(one, two, strict=True)}
+    attempts = swaps_per_edge * len(one)
+    flips = rng.random(attempts) < 0.5
+    for (i, j), flip in zip(rng.integers(0, len(one), size=(attempts, 2)).tolist(), flips.tolist(), strict=True):
+        a, b, c, d = one[i], two[i], one[j], two[j]
+        if flip:
+            c, d = d, c
+        new, other = (a, d) if a < d else (d, a), (c, b) if c < b else (b, c)
+        if a == d or c == b or new == other or new in present or other in present:
+            continue
+        present -= {(a, b) if a < b else (b, a), (c, d) if c < d else (d, c)}
+        present |= {new, other}
+        one[i], two[i], one[j], two[j] = a, d, c, b
+    return table.assign(source=ids[one], target=ids[two], relation="rewired")
 
 
 def _exchange(

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from kgreg.fit.readings import Scaled
 from kgreg.nn.hierarchy import SparseRows
-from kgreg.nn.visible import Inputs
+from kgreg.nn.inputs import Inputs
 
 Rows = NDArray[np.int64]
 

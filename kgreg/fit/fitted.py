@@ -24,8 +24,9 @@ from kgreg.disk import replace_text
 from kgreg.errors import FitError
 from kgreg.fit.readings import Preprocessing, Readings, as_readings
 from kgreg.fit.settings import MACHINE, TrainSettings
+from kgreg.nn.inputs import Inputs, NetworkOutput
 from kgreg.nn.readout import Link
-from kgreg.nn.visible import Inputs, NetworkOutput, VisibleNetwork
+from kgreg.nn.visible import VisibleNetwork
 
 #: How outputs become predictions.
 LINKS: dict[Task, Link] = {

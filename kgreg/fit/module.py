@@ -17,7 +17,8 @@ from kgreg.fit.losses import loss_function
 from kgreg.fit.settings import TrainSettings
 from kgreg.nn.hierarchy import Hierarchy
 from kgreg.nn.hierarchy.program import NORMS
-from kgreg.nn.visible import NetworkOutput, VisibleNetwork
+from kgreg.nn.inputs import NetworkOutput
+from kgreg.nn.visible import VisibleNetwork
 
 #: Parameters that weigh what is read; all others shift or scale it.
 _WEIGHTS = ("input_weight", "link_weight", "weight", "interaction_weight", "covariate_weight")

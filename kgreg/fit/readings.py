@@ -17,7 +17,7 @@ from kgreg.data.samples import Samples
 from kgreg.data.scaling import Scale, Scaler
 from kgreg.nn.hierarchy import SparseRows
 from kgreg.nn.hierarchy.inputs import SPARSE_BELOW
-from kgreg.nn.visible import Inputs
+from kgreg.nn.inputs import Inputs
 
 Rows = NDArray[np.int64]
 

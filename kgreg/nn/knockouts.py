@@ -15,7 +15,8 @@ from kgreg.errors import FitError
 from kgreg.nn.hierarchy import Knockout, SparseRows, Sweep
 
 if TYPE_CHECKING:
-    from kgreg.nn.visible import Inputs, VisibleNetwork
+    from kgreg.nn.inputs import Inputs
+    from kgreg.nn.visible import VisibleNetwork
 
 Index = NDArray[np.int64]
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,47 +16,10 @@ from kgreg.nn.burdens import Burdens
 from kgreg.nn.constraints import EdgeRules
 from kgreg.nn.hierarchy import Backend, Hierarchy, Node, SparseRows
 from kgreg.nn.hierarchy.layers import drop_rows
+from kgreg.nn.inputs import Inputs, NetworkOutput
 from kgreg.nn.knockouts import KnockedOut, knock_out
 from kgreg.nn.layout import lay_out
 from kgreg.nn.readout import Link, Readout
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a network reads; R networks side by side, B samples.
-
-    Attributes
-    ----------
-    genes
-        ``[R, U, n_inputs]`` in the order of ``blueprint.inputs``.
-    blocks
-        Name -> ``[R, V, size]``.
-    covariates
-        ``[R, B, n_covariates]``.
-    rows
-        "genes" or the name of a block -> ``[R, B]``: which of its U (or V) rows each sample has, for rows that several
-        samples share; those are computed once. Absent: every sample has its own.
-    counts
-        ``[R, B]``: 0 for samples that only fill up a batch, else 1. Default: all 1.
-    """
-
-    genes: Tensor | SparseRows
-    blocks: Mapping[str, Tensor | SparseRows] = field(default_factory=dict)
-    covariates: Tensor | None = None
-    rows: Mapping[str, Tensor] = field(default_factory=dict)
-    counts: Tensor | None = None
-
-
-class NetworkOutput(NamedTuple):
-    """What one pass computes; a leading R where there are several networks.
-
-    ``outputs [batch, n_outputs]`` (logits or values); ``auxiliary [n_heads, n_outputs, batch]`` or None; ``hidden``
-    ``[neurons of the terms, rows of the genes]``.
-    """
-
-    outputs: Tensor
-    auxiliary: Tensor | None
-    hidden: Tensor
 
 
 class VisibleNetwork(nn.Module):

@@ -31,7 +31,7 @@ def test_links_that_skip_a_level_and_direct_genes_stay() -> None:
     assert blueprint.gene_sets() == {"leaf": {"a", "c"}, "mid": {"a", "b", "c"}, "root": {"a", "b", "c", "d"}}
     assert blueprint.summary() == {
         **{"genes": 4, "terms": 3, "levels": 3, "roots": 1},
-        **{"gene_links": 6, "term_links": 3, "neurons": 12},
+        **{"gene_links": 6, "term_links": 3, "interactions": 0, "neurons": 12},
     }
 
 

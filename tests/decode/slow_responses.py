@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from kgreg.fit import FittedModel, Readings
-from kgreg.nn.visible import Inputs
+from kgreg.nn.inputs import Inputs
 
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "sigmoid": torch.sigmoid, "identity": lambda z: z}
 

@@ -17,7 +17,7 @@ from kgreg.decode import node_importance
 from kgreg.errors import DataError
 from kgreg.fit import FittedModel, Readings, fit_network
 from kgreg.nn.architecture import Architecture
-from kgreg.nn.visible import Inputs
+from kgreg.nn.inputs import Inputs
 from tests.decode.slow_responses import SlowResponses
 from tests.random_graphs import Knowledge
 from tests.small_data import ANNOTATIONS, FAST, GENES, LINKS, small_blueprint, small_samples, with_extras

@@ -1,0 +1,11 @@
+"""The kinds of guided networks there are, by the name that ``[network] model`` gives them."""
+
+from __future__ import annotations
+
+from kgreg.nn.design import Design
+
+#: Every kind but the visible network, which has an :class:`kgreg.nn.Architecture`.
+KINDS: tuple[type[Design], ...] = ()
+
+#: ``[network] model`` -> design.
+DESIGNS: dict[str, type[Design]] = {str(kind.model_fields["model"].default): kind for kind in KINDS}

@@ -1,0 +1,224 @@
+"""What networks have in common that are not hierarchies: inner nodes with names, a loss of their own, knockouts."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from kgreg.blueprint.model import Blueprint
+from kgreg.errors import FitError
+from kgreg.nn.hierarchy import SparseRows
+from kgreg.nn.inputs import Inputs, NetworkOutput
+from kgreg.nn.knockouts import KnockedOut
+
+#: Takes outputs ``[n_outputs, batch]`` and a target; returns the loss of the task.
+TaskLoss = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Given:
+    """Samples as a network reads them.
+
+    Attributes
+    ----------
+    x
+        ``[batch, n_inputs]`` in the order of ``blueprint.inputs``, scaled; 0 where a modality is missing.
+    covariates
+        ``[batch, n_covariates]``, or None.
+    present
+        ``[batch, n_modalities]`` 1 where a sample has the modality, else 0, in the order in which modalities appear
+        in ``blueprint.inputs``; None: all are there.
+    """
+
+    x: Tensor
+    covariates: Tensor | None = None
+    present: Tensor | None = None
+
+    def rows(self, rows: slice) -> Given:
+        """Return some of the samples."""
+        return Given(
+            self.x[rows],
+            None if self.covariates is None else self.covariates[rows],
+            None if self.present is None else self.present[rows],
+        )
+
+
+class Passed(NamedTuple):
+    """What one pass computes.
+
+    Attributes
+    ----------
+    outputs
+        ``[batch, n_outputs]`` logits, values or log hazards.
+    levels
+        Activations of the named nodes, ``[batch, neurons]`` each, together in the order of ``term_ids``. They lie on
+        the way from the inputs to the outputs: the outputs are computed from these very tensors, so that derivatives
+        with respect to them exist. A level of nodes that the outputs do not read has no derivative and scores 0.
+    extra
+        What the loss of the network needs besides: reconstructions, moments, penalties.
+    """
+
+    outputs: Tensor
+    levels: list[Tensor]
+    extra: Any = None
+
+
+class GuidedNetwork(nn.Module, ABC):
+    """A network with named inner nodes that kgreg can train, decode, knock out and report.
+
+    Attributes
+    ----------
+    term_ids, term_widths
+        Names of the inner nodes (ids of ``blueprint.terms``, or factors of the network's own), and neurons of each.
+    supervised
+        Whether the training loss has the task in it. If not, the network is trained by ``loss`` alone, and then a
+        linear head (``self.head``, an ``nn.Linear``) is fitted to what :meth:`read` returns of the training samples.
+    piece
+        Samples that are computed at a time where no gradient is needed.
+    """
+
+    supervised: bool = True
+    piece: int = 4096
+    head: nn.Linear
+
+    def __init__(
+        self,
+        blueprint: Blueprint,
+        n_outputs: int,
+        term_ids: Sequence[str],
+        term_widths: Sequence[int] | NDArray[np.int64],
+        n_covariates: int = 0,
+    ) -> None:
+        super().__init__()
+        if n_outputs < 1:
+            raise FitError(f"A network needs at least one output, not {n_outputs}.")
+        if blueprint.inputs.empty:
+            raise FitError("A network needs at least one input.", "Check that data and knowledge share genes.")
+        self.n_inputs, self.n_outputs, self.n_covariates = len(blueprint.inputs), n_outputs, n_covariates
+        self.term_ids = list(term_ids)
+        self.term_widths = np.asarray(term_widths, dtype=np.int64)
+
+    # ---- what a kind of network brings along -----------------------------------------------------------------------
+
+    @abstractmethod
+    def compute(self, given: Given) -> Passed:
+        """Do one pass. Draws (dropout, latent variables) come from torch's generator, and only in training."""
+
+    def loss(self, passed: Passed, given: Given, target: Tensor, task_loss: TaskLoss) -> Tensor:
+        """Return the training loss of a batch: by default that of the task alone."""
+        return task_loss(passed.outputs.t(), target)
+
+    def begin(self, given: Given) -> None:
+        """Look at all training samples once, before the first step: for statistics that are kept in buffers."""
+
+    def at_epoch(self, epoch: int) -> None:
+        """Be told that an epoch begins, counted from 0: for weights of the loss that change."""
+
+    def after_step(self, learning_rate: float) -> None:
+        """Bring parameters back to where they must be, after a step of the optimiser: clamps, proximal operators."""
+
+    def read(self, passed: Passed) -> Tensor:
+        """Return what the head reads, ``[batch, head.in_features]``: by default all levels."""
+        return torch.cat(passed.levels, dim=1)
+
+    # ---- what all of them offer --------------------------------------------------------------------------------------
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(self.parameters()).device
+
+    def forward(self, x: Tensor | Inputs, seeds: NDArray[np.int64] | None = None) -> NetworkOutput:
+        """Compute outputs ``[batch, n_outputs]`` and activations ``[neurons, batch]``, in pieces without gradients."""
+        given = self.given(x)
+        if torch.is_grad_enabled():
+            return _as_output(self.compute(given))
+        starts = range(0, max(len(given.x), 1), self.piece)
+        pieces = [_as_output(self.compute(given.rows(slice(start, start + self.piece)))) for start in starts]
+        outputs = torch.cat([piece.outputs for piece in pieces])
+        return NetworkOutput(outputs, None, torch.cat([piece.hidden for piece in pieces], dim=1))
+
+    def predict(self, x: Tensor | Inputs) -> Tensor:
+        """Return the outputs alone, ``[batch, n_outputs]``."""
+        return self(x).outputs  # type: ignore[no-any-return]
+
+    def trace(self, x: Tensor | Inputs) -> tuple[NetworkOutput, list[Tensor]]:
+        """Compute outputs, and the activations of the inner nodes, for gradients with respect to these."""
+        passed = self.compute(self.given(x))
+        return _as_output(passed), passed.levels
+
+    def through(self, gradients: Sequence[Tensor]) -> Tensor:
+        """Return derivatives with respect to what :meth:`trace` gave, as ``[neurons, batch]``."""
+        return torch.cat([gradient.t() for gradient in gradients]) if gradients else torch.zeros(0, 0)
+
+    def knock_out(
+        self, x: Tensor | Inputs, columns: Sequence[Sequence[int] | NDArray[np.int64]], values: Tensor | float = 0.0
+    ) -> Iterator[KnockedOut]:
+        """Set inputs to other values, once for each entry of ``columns``, by a full pass each; in evaluation mode.
+
+        ``columns`` are positions in ``blueprint.inputs``; ``values`` one number or ``[n_inputs]``.
+        """
+        if self.training:
+            raise FitError("Knockouts are computed in evaluation mode.", "Call eval() first.")
+        given = self.given(x)
+        silent = torch.as_tensor(values, dtype=given.x.dtype, device=given.x.device).reshape(-1).expand(self.n_inputs)
+        neurons, rows = np.arange(int(self.term_widths.sum())), np.arange(len(given.x))
+        for knocked in columns:
+            which = torch.as_tensor(np.asarray(knocked, dtype=np.int64), device=given.x.device)
+            changed = given.x.clone()
+            changed[:, which] = silent[which]
+            with torch.no_grad():
+                out = self(_inputs(Given(changed, given.covariates, given.present)))
+            yield KnockedOut(rows, out.outputs, neurons, rows, out.hidden)
+
+    def given(self, x: Tensor | Inputs) -> Given:
+        """Return the samples in the form that :meth:`compute` takes.
+
+        Raises
+        ------
+        FitError
+            If they do not fit the network.
+        """
+        inputs = x if isinstance(x, Inputs) else Inputs(x[None] if x.dim() == 2 else x)
+        genes = inputs.genes
+        if isinstance(genes, SparseRows):
+            parameter = next(self.parameters())
+            genes = genes.dense(parameter.dtype, parameter.device)
+        if genes.shape[0] != 1 or genes.shape[2] != self.n_inputs:
+            raise FitError(f"The network reads {self.n_inputs} features, the data have {genes.shape[2]}.")
+        columns = 0 if inputs.covariates is None else inputs.covariates.shape[2]
+        if columns != self.n_covariates:
+            raise FitError(f"The network reads {self.n_covariates} columns of covariates, the data have {columns}.")
+        if inputs.blocks:
+            raise FitError(
+                f"This network has no place for the blocks {', '.join(inputs.blocks)}.", "Leave out [data] blocks."
+            )
+        return Given(
+            genes[0],
+            None if inputs.covariates is None else inputs.covariates[0],
+            None if inputs.present is None else inputs.present[0],
+        )
+
+    def n_parameters(self) -> int:
+        """Return the number of trainable parameters."""
+        return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
+
+
+def _inputs(given: Given) -> Inputs:
+    """Return samples as :meth:`GuidedNetwork.forward` takes them."""
+    covariates = None if given.covariates is None else given.covariates[None]
+    present = None if given.present is None else given.present[None]
+    return Inputs(given.x[None], covariates=covariates, present=present)
+
+
+def _as_output(passed: Passed) -> NetworkOutput:
+    levels = [level.detach().t() for level in passed.levels]
+    hidden = torch.cat(levels) if levels else passed.outputs.new_zeros(0, len(passed.outputs))
+    return NetworkOutput(passed.outputs, None, hidden)
