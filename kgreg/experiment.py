@@ -4,269 +4,31 @@ from __future__ import annotations
 
 import json
 import tomllib
-from dataclasses import fields
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from kgreg.errors import ExperimentError, FitError
+from kgreg.errors import ExperimentError
 from kgreg.experiment_errors import explain
-from kgreg.nn.architecture import Architecture
+from kgreg.experiment_sections import (
+    DataSection,
+    KnockoutsSection,
+    KnowledgeSection,
+    NetworkSection,
+    NullsSection,
+    OutputSection,
+    Section,
+    TrainingSection,
+)
 
 #: Folds of a cross-validation when ``[training]`` gives none.
 DEFAULT_FOLDS = 5
 
-#: A share of values that are dropped, say.
-Share = Annotated[float, Field(ge=0, lt=1)]
 
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class DataSection(_Section):
-    """``[data]``: the samples.
-
-    ``file`` is an ``.h5ad`` path, relative to the experiment file, or ``scanpy:pbmc68k_reduced``. What is learned is
-    one ``label``, a list of them, or ``time`` and ``event``. ``layers`` names several layers, of which every gene has
-    one input each. ``split`` names a column of ``obs`` that fixes which samples train and which test. ``covariates``
-    are columns of ``obs``, and ``blocks`` matrices of ``obsm``, that are inputs beside the genes.
-    """
-
-    file: str
-    label: str | list[str] | None = None
-    time: str | None = None
-    event: str | None = None
-    layer: str = "X"
-    layers: Annotated[list[str], Field(min_length=1)] | None = None
-    scale: Literal["auto", "standard", "none"] = "auto"
-    group: str | None = None
-    split: str | None = None
-    covariates: list[str] = []
-    blocks: list[str] = []
-    task: Literal["classification", "regression", "multilabel", "survival"] | None = None
-    constant_genes: Literal["error", "drop"] = "error"
-
-    @field_validator("label", mode="before")
-    @classmethod
-    def _named(cls, value: Any) -> Any:
-        several = isinstance(value, list) and value and all(isinstance(name, str) for name in value)
-        if value is not None and not isinstance(value, str) and not several:
-            raise ValueError(f"{json.dumps(value, default=str)} is neither the name of a column nor a list of names")
-        if several and len(set(value)) < len(value):
-            raise ValueError("a column is named more than once")
-        return value
-
-    @model_validator(mode="after")
-    def _one_target(self) -> DataSection:
-        survival = self.time is not None or self.event is not None
-        if survival and self.label is not None:
-            raise ValueError("label and time, event exclude each other; survival has a time and an event")
-        if not survival and self.label is None:
-            raise PydanticCustomError("missing_key", "label")
-        for key in ("time", "event"):
-            if survival and getattr(self, key) is None:
-                raise PydanticCustomError("missing_key", key)
-        learned = {
-            "classification": "one label",
-            "regression": "one label",
-            "multilabel": "a list of labels",
-            "survival": "time and event",
-        }
-        given = "time and event" if survival else "a list of labels" if isinstance(self.label, list) else "one label"
-        if self.task is not None and learned[self.task] != given:
-            raise ValueError(
-                f'task = "{self.task}" learns {learned[self.task]}, but {given} is given; leave the task out, or name '
-                "other columns"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _one_way_to_name_layers(self) -> DataSection:
-        if self.layers is not None:
-            if self.layer != type(self).model_fields["layer"].default:
-                raise ValueError("give 'layer' or 'layers', not both")
-            if len(set(self.layers)) < len(self.layers):
-                raise ValueError("'layers' names a layer twice")
-        return self
-
-    @model_validator(mode="after")
-    def _inputs_once(self) -> DataSection:
-        for key, names in (("covariates", self.covariates), ("blocks", self.blocks)):
-            if len(set(names)) < len(names):
-                raise ValueError(f"'{key}' has a name twice")
-        learned = [self.time, self.event, *(self.label if isinstance(self.label, list) else [self.label])]
-        for name in self.covariates:
-            if name in learned:
-                raise ValueError(f"'{name}' is what is to be predicted, and no covariate")
-        return self
-
-
-class KnowledgeSection(_Section):
-    """``[knowledge]``: which part of the graph guides the network, and how it is cut to size.
-
-    With ``guide = "cypher"``, ``terms``, ``hierarchy`` and ``annotations`` are paths of ``.cypher`` files (or names of
-    queries), and ``parameters`` their values. With ``guide = "blueprint"``, ``blueprint`` is the path of a folder that
-    holds a compiled hierarchy; no store is opened, and nothing is pruned but what is asked for.
-    """
-
-    guide: Literal["go", "reactome", "cypher", "blueprint"] = "go"
-    blueprint: str | None = None
-    namespace: Literal["biological_process", "molecular_function", "cellular_component"] = "biological_process"
-    relations: list[Literal["is_a", "part_of", "regulates", "positively_regulates", "negatively_regulates"]] = Field(
-        default=["is_a", "part_of"], min_length=1
-    )
-    evidence_excluded: list[str] = ["ND"]
-    terms: str | None = None
-    hierarchy: str | None = None
-    annotations: str | None = None
-    parameters: dict[str, Any] = {}
-    store: str | None = None
-    min_genes: Annotated[int, Field(ge=1)] = 10
-    max_genes: Annotated[int, Field(ge=1)] | None = 300
-    redundancy: Annotated[float, Field(gt=0, le=1)] | None = 1.0
-    max_depth: Annotated[int, Field(ge=0)] | None = None
-    root: str | None = None
-    levels: Literal["leaves", "roots"] = "leaves"
-    cycles: Literal["error", "break"] = "error"
-
-    @field_validator("max_genes", "redundancy", "max_depth", mode="before")
-    @classmethod
-    def _no_limit(cls, value: Any) -> Any:
-        return None if value == "none" else value  # TOML has no word for it
-
-    @model_validator(mode="before")
-    @classmethod
-    def _a_blueprint_is_taken_as_it_is(cls, record: Any) -> Any:
-        if isinstance(record, dict) and record.get("guide") == "blueprint":
-            return {"min_genes": 1, "max_genes": None, "redundancy": None, **record}
-        return record
-
-    @model_validator(mode="after")
-    def _consistent(self) -> KnowledgeSection:
-        for key in ("namespace", "relations"):
-            if self.guide != "go" and getattr(self, key) != type(self).model_fields[key].default:
-                raise ValueError(
-                    f"'{key}' selects a part of GO and means nothing with guide = \"{self.guide}\"; remove it"
-                )
-        if (self.guide == "blueprint") != (self.blueprint is not None):
-            raise ValueError('guide = "blueprint" and blueprint = "<folder>" go together')
-        for key in ("store", "evidence_excluded"):
-            if self.guide == "blueprint" and getattr(self, key) != type(self).model_fields[key].default:
-                raise ValueError(f"'{key}' means nothing with guide = \"blueprint\"; remove it")
-        queries = [key for key in ("terms", "hierarchy", "annotations") if getattr(self, key) is not None]
-        if self.guide == "cypher" and len(queries) < 3:
-            raise ValueError('guide = "cypher" needs three queries: terms, hierarchy and annotations (.cypher files)')
-        if self.guide != "cypher" and (queries or self.parameters):
-            given = ", ".join([*queries, *(["parameters"] if self.parameters else [])])
-            raise ValueError(f'{given} mean nothing unless guide = "cypher"')
-        if self.max_genes is not None and self.max_genes < self.min_genes:
-            raise ValueError(f"max_genes = {self.max_genes} is below min_genes = {self.min_genes}")
-        return self
-
-
-class NetworkSection(_Section):
-    """``[network]``: neurons a term, and what happens in them.
-
-    ``covariates_at`` says where covariates enter: beside the neurons that are read, at the genes, or also at
-    every term.
-    """
-
-    width: Annotated[int, Field(ge=1)] = 4
-    width_fraction: Annotated[float, Field(ge=0)] = 0.0
-    activation: Literal["tanh", "relu", "sigmoid", "identity"] = "tanh"
-    norm: Literal["before", "after", "none"] = "before"
-    heads: Literal["none", "linear", "tanh", "tanh-linear", "layer"] = "linear"
-    readout: Literal["linear", "terms", "head", "joined", "heads"] = "linear"
-    joined_width: Annotated[int, Field(ge=1)] = 6
-    auxiliary: Annotated[float, Field(ge=0)] = 0.3
-    auxiliary_sum: bool = False
-    layer_weights: list[float] | None = None
-    gene_layer: bool | None = None
-    gene_scaling: bool = False
-    dropout: Share = 0.0
-    gene_dropout: Share = 0.0
-    term_dropout: Share = 0.0
-    dropout_before_activation: bool = False
-    edge_dropout: Share = 0.0
-    edge_dropout_from: Annotated[int, Field(ge=1)] = 1
-    initial_scale: Annotated[float, Field(gt=0)] = 1.0
-    initial_norm_scale: Annotated[float, Field(gt=0)] = 1.0
-    blocks: dict[str, Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]] = {}
-    covariates_at: Literal["head", "genes", "terms"] = "head"
-    interactions: list[str] = []
-    input_scale: Annotated[float, Field(gt=0)] = 1.0
-    burden: Annotated[float, Field(ge=0)] = 0.0
-
-    @model_validator(mode="after")
-    def _consistent(self) -> NetworkSection:
-        try:
-            self.architecture()
-        except FitError as error:
-            raise ValueError(str(error).rstrip(".")) from None
-        return self
-
-    def architecture(self) -> Architecture:
-        """Return what the keys of this section describe."""
-        keys = {f.name for f in fields(Architecture)}
-        return Architecture(**{key: value for key, value in self.model_dump().items() if key in keys})
-
-
-class TrainingSection(_Section):
-    """``[training]``: cross-validation and the fits in it.
-
-    ``folds`` is 5 when it is left out, and has no value when the data fix the split.
-    """
-
-    folds: Annotated[int, Field(ge=2)] | None = None
-    replicates: Annotated[int, Field(ge=1)] = 1
-    seed: Annotated[int, Field(ge=0)] = 0
-    stop_fraction: Annotated[float, Field(gt=0, lt=0.6)] = 0.15
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
-    optimiser: Literal["adamw", "adam"] = "adamw"
-    betas: tuple[Share, Share] = (0.9, 0.999)
-    epsilon: Annotated[float, Field(gt=0)] = 1e-8
-    decay_biases: bool = True
-    covariate_rate: Annotated[float, Field(gt=0)] = 1.0
-    decay: Annotated[float, Field(gt=0, le=1)] = 1.0
-    decay_every: Annotated[int, Field(ge=0)] = 0
-    batch_size: Annotated[int, Field(ge=2)] = 64
-    max_epochs: Annotated[int, Field(ge=1)] = 100
-    patience: Annotated[int, Field(ge=1)] = 8
-    stopping: Literal["early", "none"] = "early"
-    class_weight: Literal["balanced", "none"] = "balanced"
-    loss: Literal["auto", "mse", "ccc", "huber"] = "auto"
-    accelerator: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: Annotated[int, Field(ge=1)] = 1
-    together: Annotated[int, Field(ge=0)] = 0
-
-
-class NullsSection(_Section):
-    """``[nulls]``: how many rewired graphs and how many permutations of the labels are trained beside the graph."""
-
-    rewired: Annotated[int, Field(ge=0)] = 3
-    labels: Annotated[int, Field(ge=0)] = 3
-
-
-class KnockoutsSection(_Section):
-    """``[knockouts]``: single ``genes``, named ``sets``, and the best genes of ``automatic`` outputs."""
-
-    genes: list[str] = []
-    sets: dict[str, Annotated[list[str], Field(min_length=1)]] = {}
-    automatic: Annotated[int, Field(ge=0)] = 0
-
-
-class OutputSection(_Section):
-    """``[output]``: the folder of the run, relative to the experiment file."""
-
-    folder: str = "run"
-
-
-class Experiment(_Section):
+class Experiment(Section):
     """A whole experiment."""
 
     title: str = "kgreg experiment"
