@@ -1,4 +1,4 @@
-"""The command that imports the files of published projects."""
+"""The commands that make data and an experiment: from the files of published projects, and by simulation."""
 
 from __future__ import annotations
 
@@ -36,3 +36,27 @@ def import_(
         say("Note", note)
     console.out.print()
     say("Next", f"kgreg run {experiment}")
+
+
+@app.command()
+def simulate(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A simulator; 'list' names them.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A new folder for what is made.")] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of all random numbers.")] = 0,
+) -> None:
+    """Make data with a planted truth, and the knowledge that goes with them.
+
+    [dim]Example:[/]  kgreg simulate cascade --output cascade --seed 1
+    """
+    from kgreg.data.simulate import simulate, simulators
+
+    if name == "list":
+        for known, function in simulators().items():
+            say(known, (function.__doc__ or "").strip().splitlines()[0])
+        return
+    folder = output or Path(name)
+    made = simulate(name, seed)
+    made.write(folder)
+    samples, genes = made.adata.shape
+    say("Simulated", f"{samples:,} samples, {genes:,} features, {int(made.truth['planted'].sum()):,} planted nodes")
+    say("Written", ", ".join(sorted(file.name for file in folder.iterdir())))
