@@ -48,3 +48,8 @@ class ReportContents:
     stability: Mapping[str, Mapping[str, float]]
     knockouts: pd.DataFrame
     run: Mapping[str, Any]
+
+    @property
+    def has_terms(self) -> bool:
+        """Whether subsystems were ranked; networks over interactions have none."""
+        return bool((self.ranking["kind"] == "term").any())
