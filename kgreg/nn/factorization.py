@@ -196,9 +196,8 @@ class FactorizationNetwork(GuidedNetwork):
         if self.supervised:
             loss = loss + design.task * task_loss(passed.outputs.t(), target)
         for v, (x, h) in enumerate(zip(self._views(given.x), factors.of_views, strict=True)):
-            loss = loss + design.reconstruction * _mean_squares(
-                self.decoders[v](h) - x, self._there(v, factors.present)
-            )
+            error = self.decoders[v](h) - x
+            loss = loss + design.reconstruction * _mean_squares(error, self._there(v, factors.present))
         for decoder, penalty in zip(self.decoders, self.penalties, strict=bool(len(self.penalties))):
             loss = loss + design.laplacian * penalty(decoder.weight)
         if self.similarity and len(factors.of_views) > 1:
