@@ -9,10 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-Connections = Literal["plain", "dense", "residual"]
-EncoderActivation = Literal["relu", "tanh", "sigmoid", "elu"]
+from kgreg.nn.dense import ACTIVATIONS, Activation
 
-_ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "elu": nn.ELU}
+Connections = Literal["plain", "dense", "residual"]
 
 
 class Encoder(nn.Module):
@@ -41,7 +40,7 @@ class Encoder(nn.Module):
         n_inputs: int,
         widths: Sequence[int],
         connections: Connections = "plain",
-        activation: EncoderActivation = "relu",
+        activation: Activation = "relu",
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -49,7 +48,7 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(
             nn.Linear(n, width) for n, width in zip(fan_in(n_inputs, widths, connections), widths, strict=True)
         )
-        self.activation = _ACTIVATIONS[activation]()
+        self.activation = ACTIVATIONS[activation]()
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:

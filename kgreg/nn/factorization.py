@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from kgreg.blueprint.model import Blueprint
 from kgreg.errors import FitError
+from kgreg.nn.dense import Activation, Share, Width
 from kgreg.nn.design import Design
-from kgreg.nn.encoder import Connections, Encoder, EncoderActivation, fan_in
+from kgreg.nn.encoder import Connections, Encoder, fan_in
 from kgreg.nn.guided import Given, GuidedNetwork, Passed, TaskLoss
 from kgreg.nn.laplacian import LaplacianKind, LaplacianPenalty, feature_interactions
 from kgreg.nn.readout import Link
@@ -32,10 +33,10 @@ class FactorizationDesign(Design):
     decoder's weights (see :class:`kgreg.nn.laplacian.LaplacianPenalty` for ``graph``, ``scaled_graph``, ``unit_rows``).
     """
 
-    hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (100, 100)
+    hidden: Annotated[tuple[Width, ...], Field(min_length=1)] = (100, 100)
     connections: Connections = "plain"
-    activation: EncoderActivation = "relu"
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    activation: Activation = "relu"
+    dropout: Share = 0.0
     task: _Weight = 1.0
     reconstruction: _Weight = 1.0
     laplacian: _Weight = 1.0
@@ -63,7 +64,7 @@ class LaplacianAutoencoder(FactorizationDesign):
     """All inputs as one view. The linear head is fitted afterwards ("probe"), or trained with the rest ("joint")."""
 
     model: Literal["laplacian-autoencoder"] = "laplacian-autoencoder"
-    hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (100, 20)
+    hidden: Annotated[tuple[Width, ...], Field(min_length=1)] = (100, 20)
     supervision: Literal["probe", "joint"] = "probe"
 
     def views(self, blueprint: Blueprint) -> dict[str, NDArray[np.int64]]:
