@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from kgreg.nn.design import Design
+from kgreg.nn.graphs.design import GraphDesign
 
 #: Every kind but the visible network, which has an :class:`kgreg.nn.Architecture`.
-KINDS: tuple[type[Design], ...] = ()
+KINDS: tuple[type[Design], ...] = (GraphDesign,)
 
 #: ``[network] model`` -> design.
 DESIGNS: dict[str, type[Design]] = {str(kind.model_fields["model"].default): kind for kind in KINDS}
