@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
 from kgreg.blueprint.model import Blueprint
+from kgreg.nn.dense import Activation, Share, Width, count_dense
 from kgreg.nn.design import Design
 from kgreg.nn.readout import Link
 
 if TYPE_CHECKING:
     from kgreg.nn.graphs.network import GraphNetwork
 
-_Positive = Annotated[int, Field(ge=1)]
-_Share = Annotated[float, Field(ge=0, lt=1)]
+
+#: Numbers that the graph part keeps at a time. More samples than have room are computed in pieces, and where gradients
+#: are needed, computed again on the way back.
+KEPT = 2**26
 
 
 class GraphDesign(Design):
@@ -47,7 +50,7 @@ class GraphDesign(Design):
     activation
         After every layer.
     dropout
-        Of what ``hidden`` and the outputs read, and in the dense branch.
+        Of what the dense layers above the graph read, of all hidden neurons, and in the dense branch.
     feature_dropout
         Of what every convolution reads.
     attention_dropout
@@ -61,22 +64,22 @@ class GraphDesign(Design):
 
     model: Literal["graph"] = "graph"
     conv: Literal["cheb", "gcn", "sage", "gat"] = "gcn"
-    widths: tuple[_Positive, ...] = Field((16, 16), min_length=1)
+    widths: tuple[Width, ...] = Field((16, 16), min_length=1)
     order: int = Field(3, ge=1, le=100)
     heads: int = Field(4, ge=1)
     last_heads: Literal["concat", "mean"] = "concat"
     gene_features: int = Field(0, ge=0)
-    pool: tuple[_Positive, ...] = ()
+    pool: tuple[Width, ...] = ()
     readout: Literal["flatten", "mean"] = "flatten"
-    hidden: tuple[_Positive, ...] = ()
-    dense: tuple[_Positive, ...] = ()
-    activation: Literal["relu", "elu", "tanh"] = "relu"
-    dropout: _Share = 0.0
-    feature_dropout: _Share = 0.0
-    attention_dropout: _Share = 0.0
+    hidden: tuple[Width, ...] = ()
+    dense: tuple[Width, ...] = ()
+    activation: Activation = "relu"
+    dropout: Share = 0.0
+    feature_dropout: Share = 0.0
+    attention_dropout: Share = 0.0
     unit_length: bool = False
     seeds: int = Field(0, ge=0)
-    fanout: tuple[_Positive, ...] = (10, 10)
+    fanout: tuple[Width, ...] = (10, 10)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -117,11 +120,14 @@ class GraphDesign(Design):
         return GraphNetwork(blueprint, n_outputs, self, n_covariates=len(covariates))
 
     def size(self, blueprint: Blueprint, n_outputs: int) -> tuple[int, int]:
-        """Return about how many parameters there are, and how many activations a sample has in training."""
+        """Return about how many parameters there are, and how many activations a sample has in training.
+
+        Those of the graph part are counted up to what a sample in a batch of 64 may keep at a time.
+        """
         n, m = int(blueprint.inputs["node"].nunique()), int(blueprint.inputs["modality"].nunique())
         below = [self.gene_features or m, *self.out_widths()[:-1]]
         parameters = n * (m + 1) * self.gene_features
-        activations = len(blueprint.inputs)
+        activations = 0
         copies = {"cheb": self.order, "gcn": 1, "sage": 2, "gat": self.heads}[self.conv]
         nodes, pool = n, self.pool or (1,) * len(self.widths)
         for below_width, width, size in zip(below, self.out_widths(), pool, strict=True):
@@ -132,8 +138,7 @@ class GraphDesign(Design):
                 activations += 3 * self.heads * (2 * len(blueprint.interactions) + nodes)
             nodes = -(-nodes // size)
         read = self.out_widths()[-1] * (nodes if self.readout == "flatten" else 1)
-        for first, sizes in ((len(blueprint.inputs), self.dense), (read + sum(self.dense[-1:]), self.hidden)):
-            parameters += sum(a * b + b for a, b in zip((first, *sizes), sizes, strict=False))
-            activations += 2 * sum(sizes)
-        last = self.hidden[-1] if self.hidden else read + sum(self.dense[-1:])
-        return parameters + (last + 1) * n_outputs, activations + read
+        parameters += count_dense(len(blueprint.inputs), self.dense)
+        parameters += count_dense(read + sum(self.dense[-1:]), [*self.hidden, n_outputs])
+        activations = min(activations, KEPT // 64) + len(blueprint.inputs) + read
+        return parameters, activations + 2 * sum([*self.dense, *self.hidden])

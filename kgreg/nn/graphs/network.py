@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,24 +12,15 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from kgreg.blueprint.model import Blueprint
+from kgreg.nn.dense import ACTIVATIONS, dense_layers
 from kgreg.nn.graphs.attention import GraphAttention
 from kgreg.nn.graphs.coarsening import MaxPooling, coarsen, without_diagonal
 from kgreg.nn.graphs.convolutions import Chebyshev, Gcn, Sage
-from kgreg.nn.graphs.design import GraphDesign
+from kgreg.nn.graphs.design import KEPT, GraphDesign
 from kgreg.nn.graphs.genes import GeneGraph, gene_graph
 from kgreg.nn.graphs.sampling import sample_blocks
 from kgreg.nn.guided import Given, GuidedNetwork, Passed
 from kgreg.nn.inputs import Inputs
-
-_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": nn.functional.relu,
-    "elu": nn.functional.elu,
-    "tanh": torch.tanh,
-}
-
-#: Numbers that the graph part keeps at a time. More samples than have room are computed in pieces, and where gradients
-#: are needed, computed again on the way back.
-_KEPT = 2**26
 
 
 class GraphNetwork(GuidedNetwork):
@@ -76,12 +67,12 @@ class GraphNetwork(GuidedNetwork):
             layers.append(_convolution(design, graph, below, k))
             below = width
         self.convolutions, self.poolings = nn.ModuleList(layers), nn.ModuleList(poolings)
-        self.dense = _dense_layers(self.n_inputs, design.dense)
+        self.dense = dense_layers(self.n_inputs, design.dense, design.activation, design.dropout)
         nodes = int(clusters.max()) + 1 if design.readout == "flatten" else 1
         read = nodes * below + sum(design.dense[-1:]) + n_covariates
-        self.hidden = _dense_layers(read, design.hidden)
+        self.hidden = dense_layers(read, design.hidden, design.activation, design.dropout)
         self.head = nn.Linear(design.hidden[-1] if design.hidden else read, n_outputs)
-        self._activation = _ACTIVATIONS[design.activation]
+        self._activation = ACTIVATIONS[design.activation]()
         self._numbers = _numbers_a_sample(design, graphs, n_modalities)
 
     def compute(self, given: Given) -> Passed:
@@ -93,11 +84,11 @@ class GraphNetwork(GuidedNetwork):
             h = levels[0].view(h.shape)
         parts = [h.mean(dim=1) if design.readout == "mean" else h.flatten(1)]
         if len(self.dense):
-            parts.append(self._through(self.dense, given.x))
+            parts.append(self.dense(given.x))
         if given.covariates is not None:
             parts.append(given.covariates)
-        read = self._dropped(self._through(self.hidden, torch.cat(parts, dim=1)))
-        return Passed(self.head(read), levels)
+        read = nn.functional.dropout(torch.cat(parts, dim=1), design.dropout, self.training)
+        return Passed(self.head(self.hidden(read)), levels)
 
     def edge_attention(self, x: Tensor | Inputs) -> Tensor | None:
         """Return how much attention goes along each interaction, mean over the samples; None without attention.
@@ -114,7 +105,7 @@ class GraphNetwork(GuidedNetwork):
             return None
         given = self.given(x)
         with torch.no_grad():
-            pieces = [self._attention_of(given.x[piece]) for piece in _pieces(len(given.x), _KEPT // self._numbers)]
+            pieces = [self._attention_of(given.x[piece]) for piece in _pieces(len(given.x), KEPT // self._numbers)]
         found = torch.stack(pieces).sum(dim=0) / len(given.x)
         attention = found.new_full((self.graph.n_interactions,), torch.nan)
         attention[torch.from_numpy(self.graph.joined).to(found.device)] = found
@@ -124,7 +115,7 @@ class GraphNetwork(GuidedNetwork):
 
     def _whole(self, x: Tensor) -> Tensor:
         """Return the features of every gene or cluster, ``[batch, nodes, features]``."""
-        size = max(1, _KEPT // self._numbers)
+        size = max(1, KEPT // self._numbers)
         if len(x) <= size:
             return self._graph_part(x)
         parts = []
@@ -187,16 +178,6 @@ class GraphNetwork(GuidedNetwork):
         one, two = (torch.from_numpy(end).to(keys.device) for end in (self.graph.one, self.graph.two))
         return torch.searchsorted(keys, torch.stack([one * n + two, two * n + one]))
 
-    # ---- dense layers --------------------------------------------------------------------------------------------
-
-    def _through(self, layers: nn.ModuleList, x: Tensor) -> Tensor:
-        for layer in layers:
-            x = self._activation(layer(self._dropped(x)))
-        return x
-
-    def _dropped(self, x: Tensor) -> Tensor:
-        return nn.functional.dropout(x, self.design.dropout, self.training)
-
     def _dropped_features(self, h: Tensor) -> Tensor:
         return nn.functional.dropout(h, self.design.feature_dropout, self.training)
 
@@ -236,10 +217,6 @@ def _convolution(design: GraphDesign, graph: sparse.csr_matrix, below: int, laye
         return Sage(graph, below, width, design.unit_length)
     average = design.last_heads == "mean" and layer == len(design.widths) - 1
     return GraphAttention(graph, below, width, design.heads, average, design.attention_dropout)
-
-
-def _dense_layers(below: int, sizes: Sequence[int]) -> nn.ModuleList:
-    return nn.ModuleList(nn.Linear(a, b) for a, b in zip([below, *sizes[:-1]], sizes, strict=True))
 
 
 def _numbers_a_sample(design: GraphDesign, graphs: Sequence[sparse.csr_matrix], n_modalities: int) -> int:
