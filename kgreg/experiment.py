@@ -14,6 +14,8 @@ from pydantic_core import PydanticCustomError
 from kgreg.errors import ExperimentError
 from kgreg.experiment_errors import explain
 from kgreg.experiment_sections import (
+    NETWORKS,
+    AnyNetwork,
     DataSection,
     KnockoutsSection,
     KnowledgeSection,
@@ -35,7 +37,7 @@ class Experiment(Section):
     recipe: str | None = None
     data: DataSection
     knowledge: KnowledgeSection = KnowledgeSection()
-    network: NetworkSection = NetworkSection()
+    network: AnyNetwork = NetworkSection()
     training: TrainingSection = TrainingSection()
     nulls: NullsSection = NullsSection()
     knockouts: KnockoutsSection = KnockoutsSection(automatic=3)
@@ -113,7 +115,7 @@ def make_experiment(record: dict[str, Any], origin: str = "the experiment", text
     try:
         return Experiment.model_validate(_with_recipe(record, origin))
     except ValidationError as error:
-        problems = [explain(Experiment, problem, origin, text) for problem in error.errors(include_url=False)]
+        problems = [explain(Experiment, NETWORKS, problem, origin, text) for problem in error.errors(include_url=False)]
         _, messages, hints = zip(*sorted(problems, key=lambda found: found[0]), strict=True)
         raise ExperimentError("\n".join(messages), "\n".join(dict.fromkeys(h for h in hints if h))) from None
 
@@ -167,9 +169,9 @@ def _resolve_paths(experiment: Experiment, base: Path) -> Experiment:
         record["knowledge"]["store"] = str(base / record["knowledge"]["store"])
     if record["knowledge"]["blueprint"] is not None:
         record["knowledge"]["blueprint"] = str(base / record["knowledge"]["blueprint"])
-    for role in ("terms", "hierarchy", "annotations"):
+    for role in ("terms", "hierarchy", "annotations", "interactions"):
         query = record["knowledge"][role]
-        if query is not None and query.endswith(".cypher"):
+        if query is not None and (query.endswith(".cypher") or Path(query).suffix):
             record["knowledge"][role] = str(base / query)
     record["output"]["folder"] = str(base / record["output"]["folder"])
     return Experiment.model_validate(record)

@@ -5,28 +5,49 @@ from __future__ import annotations
 import difflib
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
 
 
-def explain(model: type[BaseModel], problem: Any, origin: str, text: str) -> tuple[int, str, str]:
+def explain(
+    model: type[BaseModel], networks: Mapping[str, type[BaseModel]], problem: Any, origin: str, text: str
+) -> tuple[int, str, str]:
     """Return line, message and hint for one problem that pydantic found in a record of ``model``.
 
-    ``origin`` and ``text`` are name and text of the file, for the line.
+    ``networks`` are the sections that ``[network]`` may be, by its ``model``; ``origin`` and ``text`` name and text of
+    the file, for the line.
     """
     # What concerns two sections names its place itself.
     place = [str(part) for part in problem["loc"] or problem.get("ctx", {}).get("place", ())]
+    # Of a section that looks differently for every model, pydantic names the model too.
+    network = networks.get(place[1]) if place[:1] == ["network"] and len(place) > 1 else None
+    if network is not None:
+        del place[1]
     line = _line_of(text, place)
     where = f"{origin}, line {line}" if line else origin
     kind = problem["type"]
     section, allowed = _keys_at(model, place[:-1])
+    if network is not None:
+        allowed = list(network.model_fields)
     if kind == "extra_forbidden":
         close = difflib.get_close_matches(place[-1], allowed, n=1)
         meant = f"Did you mean '{close[0]}'? " if close else ""
         inside = f"[{section}]" if section else "the experiment file"
         hint = f"{meant}Allowed in {inside}: {', '.join(allowed)}."
         return line, f"{where}: {inside} has no key '{place[-1]}'.", hint
+    if kind == "union_tag_invalid":
+        given = problem["ctx"]["tag"]
+        line = _line_of(text, [*place, "model"]) or line
+        where = f"{origin}, line {line}" if line else origin
+        close = difflib.get_close_matches(given, list(networks), n=1)
+        meant = f"Did you mean '{close[0]}'? " if close else ""
+        return (
+            line,
+            f"{where}: [network] model = {given}: there is no such model.",
+            (f"{meant}Choose one of: {', '.join(networks)}."),
+        )
     if kind == "missing":
         if place[-1] in model.model_fields and not section:
             return line, f"{where}: the section [{place[-1]}] is missing.", ""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from kgreg.errors import FitError
 from kgreg.nn.architecture import Architecture
+from kgreg.nn.design import Design
+from kgreg.nn.designs import DESIGNS
 
 #: A share of values that are dropped, say.
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -102,12 +104,18 @@ class KnowledgeSection(Section):
     """``[knowledge]``: which part of the graph guides the network, and how it is cut to size.
 
     With ``guide = "cypher"``, ``terms``, ``hierarchy`` and ``annotations`` are paths of ``.cypher`` files (or names of
-    queries), and ``parameters`` their values. With ``guide = "blueprint"``, ``blueprint`` is the path of a folder that
-    holds a compiled hierarchy; no store is opened, and nothing is pruned but what is asked for.
+    queries), and ``parameters`` their values. With ``guide = "tables"``, ``hierarchy`` and ``annotations`` are tables
+    in files, and no store is opened. With ``guide = "interactions"`` there are no terms, only genes and what joins
+    them; ``interactions`` may also stand beside another guide. With ``guide = "blueprint"``, ``blueprint`` is the path
+    of a folder that holds a compiled hierarchy; no store is opened, and nothing is pruned but what is asked for.
     """
 
-    guide: Literal["go", "reactome", "cypher", "blueprint"] = "go"
+    guide: Literal["go", "reactome", "cypher", "tables", "interactions", "blueprint"] = "go"
     blueprint: str | None = None
+    interactions: str | None = None
+    min_weight: Annotated[float, Field(ge=0)] = 0.0
+    max_shared: Annotated[int, Field(ge=2)] = 50
+    isolated: bool = True
     namespace: Literal["biological_process", "molecular_function", "cellular_component"] = "biological_process"
     relations: list[Literal["is_a", "part_of", "regulates", "positively_regulates", "negatively_regulates"]] = Field(
         default=["is_a", "part_of"], min_length=1
@@ -150,24 +158,34 @@ class KnowledgeSection(Section):
         for key in ("store", "evidence_excluded"):
             if self.guide == "blueprint" and getattr(self, key) != type(self).model_fields[key].default:
                 raise ValueError(f"'{key}' means nothing with guide = \"blueprint\"; remove it")
+        if self.guide == "interactions" and self.interactions is None:
+            raise ValueError(
+                'guide = "interactions" needs interactions = "reactome", "string", or the path of a table or a query'
+            )
         queries = [key for key in ("terms", "hierarchy", "annotations") if getattr(self, key) is not None]
         if self.guide == "cypher" and len(queries) < 3:
             raise ValueError('guide = "cypher" needs three queries: terms, hierarchy and annotations (.cypher files)')
-        if self.guide != "cypher" and (queries or self.parameters):
-            given = ", ".join([*queries, *(["parameters"] if self.parameters else [])])
-            raise ValueError(f'{given} mean nothing unless guide = "cypher"')
+        if self.guide == "tables" and ("annotations" not in queries or "terms" in queries):
+            raise ValueError(
+                'guide = "tables" needs annotations (gene, term) and takes hierarchy (child, parent), both files'
+            )
+        if self.guide not in ("cypher", "tables") and queries:
+            raise ValueError(f'{", ".join(queries)} mean nothing unless guide = "cypher" or "tables"')
+        if self.guide != "cypher" and self.parameters and not str(self.interactions).endswith(".cypher"):
+            raise ValueError('parameters mean nothing unless guide = "cypher" or interactions is a .cypher file')
         if self.max_genes is not None and self.max_genes < self.min_genes:
             raise ValueError(f"max_genes = {self.max_genes} is below min_genes = {self.min_genes}")
         return self
 
 
 class NetworkSection(Section):
-    """``[network]``: neurons a term, and what happens in them.
+    """``[network]`` of a visible network: neurons a term, and what happens in them.
 
     ``covariates_at`` says where covariates enter: beside the neurons that are read, at the genes, or also at
     every term.
     """
 
+    model: Literal["visible"] = "visible"
     width: Annotated[int, Field(ge=1)] = 4
     width_fraction: Annotated[float, Field(ge=0)] = 0.0
     activation: Literal["tanh", "relu", "sigmoid", "identity"] = "tanh"
@@ -208,6 +226,25 @@ class NetworkSection(Section):
         return Architecture(**{key: value for key, value in self.model_dump().items() if key in keys})
 
 
+def network_model(value: Any) -> str:
+    """Return the ``model`` of a ``[network]``, which decides about its other keys."""
+    model = value.get("model", "visible") if isinstance(value, dict) else getattr(value, "model", "visible")
+    return model if isinstance(model, str) else json.dumps(model, default=str)
+
+
+#: ``[network] model`` -> what its section looks like.
+NETWORKS: dict[str, type[BaseModel]] = {"visible": NetworkSection, **DESIGNS}
+
+#: A ``[network]`` of any model.
+if TYPE_CHECKING:
+    AnyNetwork = NetworkSection | Design
+else:
+    AnyNetwork = Annotated[
+        Union[tuple(Annotated[kind, Tag(name)] for name, kind in NETWORKS.items())],  # noqa: UP007
+        Discriminator(network_model),
+    ]
+
+
 class TrainingSection(Section):
     """``[training]``: cross-validation and the fits in it.
 
@@ -220,9 +257,10 @@ class TrainingSection(Section):
     stop_fraction: Annotated[float, Field(gt=0, lt=0.6)] = 0.15
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
-    optimiser: Literal["adamw", "adam"] = "adamw"
+    optimiser: Literal["adamw", "adam", "amsgrad", "sgd"] = "adamw"
     betas: tuple[Share, Share] = (0.9, 0.999)
     epsilon: Annotated[float, Field(gt=0)] = 1e-8
+    momentum: Share = 0.9
     decay_biases: bool = True
     covariate_rate: Annotated[float, Field(gt=0)] = 1.0
     decay: Annotated[float, Field(gt=0, le=1)] = 1.0

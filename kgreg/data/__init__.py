@@ -3,7 +3,7 @@
 from kgreg.data.bundled import bundled_file
 from kgreg.data.covariates import CovariateEncoder
 from kgreg.data.inputs import dense_inputs, input_table, usable_features
-from kgreg.data.matching import Matching, match_blueprint, match_genes, match_symbols
+from kgreg.data.matching import Matching, match_blueprint, match_genes, match_names, match_symbols
 from kgreg.data.samples import Samples, read_samples
 from kgreg.data.scaling import Scaler
 from kgreg.data.splits import Split, split_fixed, split_folds, splits_table
@@ -19,6 +19,7 @@ __all__ = [
     "input_table",
     "match_blueprint",
     "match_genes",
+    "match_names",
     "match_symbols",
     "read_samples",
     "split_fixed",

@@ -131,6 +131,25 @@ def match_blueprint(features: list[str], blueprint: Blueprint) -> Matching:
     return matching
 
 
+def match_names(features: list[str], names: Collection[str]) -> Matching:
+    """Match features to genes that tables call by the same names; the names are the ids then.
+
+    Raises
+    ------
+    DataError
+        If not a single feature matches.
+    """
+    same = pd.DataFrame({"gene": sorted(names), "symbol": sorted(names)})
+    matching = _match(features, same, pd.DataFrame({"gene": [], "alias": []}, dtype=str))
+    if not matching.table["gene"].notna().any():
+        raise DataError(
+            f"None of the {len(features)} features is a gene of the table; its first are "
+            f"{', '.join(sorted(names)[:5])}, those of the data {', '.join(features[:5])}.",
+            "Name genes in both alike.",
+        )
+    return matching
+
+
 def _match(features: list[str], symbols: pd.DataFrame, aliases: pd.DataFrame) -> Matching:
     present = _lookup(symbols["symbol"], symbols["gene"])
     other = _lookup(aliases["alias"], aliases["gene"])

@@ -106,11 +106,10 @@ def _attribute(
     if model.task == "classification":
         logit = logit - out.outputs.mean(dim=1)
     gradients = torch.autograd.grad(logit.sum(), [x, *levels], allow_unused=True)
-    through = torch.cat(
-        [torch.zeros_like(h) if g is None else g for h, g in zip(levels, gradients[1:], strict=True)], dim=1
-    )[0, network.term_rows]
+    reached = [torch.zeros_like(h) if g is None else g for h, g in zip(levels, gradients[1:], strict=True)]
+    through = network.through(reached)
     neurons = (out.hidden.detach() - mean[:, None]) * through
-    per_term = np.add.reduceat(neurons.numpy(), _starts(network.term_widths), axis=0)
+    per_term = _sums(neurons.numpy(), network.term_widths)
     slope = torch.zeros_like(x) if gradients[0] is None else gradients[0]
     inputs = ((x.detach() - centre) * slope)[0].t().numpy()
     if readings.presence is not None:  # what was not measured says nothing
@@ -120,9 +119,9 @@ def _attribute(
     return np.concatenate([genes, per_term]).astype(np.float64)
 
 
-def _starts(widths: NDArray[np.int64]) -> NDArray[np.int64]:
-    starts: NDArray[np.int64] = np.cumsum(widths) - widths
-    return starts
+def _sums(neurons: NDArray[Any], widths: NDArray[np.int64]) -> NDArray[Any]:
+    """Return the sums over the neurons of every term; a network may have none."""
+    return np.add.reduceat(neurons, np.cumsum(widths) - widths, axis=0) if len(widths) else neurons[:0]
 
 
 def _means(model: FittedModel, reference: Readings, batch_size: int) -> tuple[Tensor, Tensor]:

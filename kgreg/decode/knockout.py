@@ -85,7 +85,9 @@ def knock_out_each(
             with np.errstate(divide="ignore", invalid="ignore"):
                 moved = (changed.hidden.numpy().astype(np.float64) - before[at]) / spread[changed.neurons, None]
             squares[at] = np.where(spread[changed.neurons, None] > 0, moved, 0.0) ** 2
-        subsystems = np.add.reduceat(squares, np.cumsum(widths) - widths, axis=0) / widths[:, None]
+        subsystems = squares[:0]
+        if len(widths):
+            subsystems = np.add.reduceat(squares, np.cumsum(widths) - widths, axis=0) / widths[:, None]
         yield KnockoutEffect(outputs, np.sqrt(subsystems).astype(np.float32))
 
 
@@ -148,7 +150,10 @@ def knockout_table(
     fits = list(result.fits("graph"))
     effects: dict[str, dict[tuple[str, str], list[NDArray[np.float64]]]] = {name: {} for name in positions}
     seen: dict[str, set[int]] = {}
+    terms = result.blueprint.terms["id"].tolist()
     for done, (job, model) in enumerate(fits):
+        place = {term: i for i, term in enumerate(model.network.term_ids)}
+        rows = np.array([place[term] for term in terms if term in place], dtype=np.int64)
         groups = _groups(result, job.split.test)
         for group, members in groups.items():
             seen.setdefault(group, set()).update(job.split.test[members].tolist())
@@ -159,7 +164,8 @@ def knockout_table(
                 for group, members in groups.items():
                     own = effects[name]
                     own.setdefault((group, "output"), []).append(effect.outputs[members].mean(axis=0))
-                    own.setdefault((group, "term"), []).append(effect.subsystems[:, members].mean(axis=1))
+                    if len(rows):
+                        own.setdefault((group, "term"), []).append(effect.subsystems[rows][:, members].mean(axis=1))
     frames = []
     for name in positions:
         for (group, kind), values in effects[name].items():

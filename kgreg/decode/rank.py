@@ -68,6 +68,8 @@ def explain(result: CrossValidation, progress: Progress = no_progress) -> Explan
     columns = [ALL] if result.samples.task in ONE_OUTPUT else [*result.outputs, ALL]
     scores: dict[str, list[NDArray[np.float64]]] = {}
     nodes: list[str] = []
+    # What a network has of its own (a latent factor, say) is another thing in every fit, and cannot be ranked.
+    known = set(result.blueprint.nodes["id"])
     for done, job in enumerate(result.jobs):
         progress(f"decoding {job.arm.name}, fold {job.split.fold + 1}", done / len(result.jobs))
         with limit_threads(result.settings.threads):
@@ -78,7 +80,7 @@ def explain(result: CrossValidation, progress: Progress = no_progress) -> Explan
                 result.inputs_of(job, job.split.train),
                 result.outputs,
             )
-        nodes = nodes or list(table.index)
+        nodes = nodes or [node for node in table.index if node in known]
         scores.setdefault(job.arm.name, []).append(table.loc[nodes, columns].to_numpy())
     real = np.stack(scores["graph"])
     nulls = {

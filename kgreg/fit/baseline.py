@@ -35,6 +35,11 @@ _GRIDS: dict[Task, tuple[str, tuple[float, ...]]] = {
 Rows = NDArray[np.int64]
 
 
+def grid_of(task: Task) -> tuple[str, tuple[float, ...]]:
+    """Return the name of a linear model's penalty, and the values that are tried."""
+    return _GRIDS[task]
+
+
 def fit_baseline(
     samples: Samples,
     features: Sequence[str] | pd.DataFrame,

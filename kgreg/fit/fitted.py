@@ -24,6 +24,8 @@ from kgreg.disk import replace_text
 from kgreg.errors import FitError
 from kgreg.fit.readings import Preprocessing, Readings, as_readings
 from kgreg.fit.settings import MACHINE, TrainSettings
+from kgreg.nn.design import Design
+from kgreg.nn.guided import GuidedNetwork
 from kgreg.nn.inputs import Inputs, NetworkOutput
 from kgreg.nn.readout import Link
 from kgreg.nn.visible import VisibleNetwork
@@ -52,7 +54,7 @@ class FittedModel:
         One row an epoch: ``epoch``, ``train_loss``, ``stop_loss``.
     """
 
-    network: VisibleNetwork
+    network: VisibleNetwork | GuidedNetwork
     blueprint: Blueprint
     preprocessing: Preprocessing
     task: Task
@@ -97,6 +99,21 @@ class FittedModel:
         return result
 
 
+def centred(model: FittedModel, train: Readings) -> FittedModel:
+    """Return a model of survival with the mean risk of its training samples at 0: the loss ignores a shift of all."""
+    if model.task != "survival":
+        return model
+    return replace(model, target_scale=(-float(model.predict(train).mean()), 1.0))
+
+
+def build_guided(
+    blueprint: Blueprint, design: Design, task: Task, n_outputs: int, encoder: CovariateEncoder | None
+) -> GuidedNetwork:
+    """Return the untrained network of a task, of another kind than the visible one."""
+    covariates = [] if encoder is None else encoder.names
+    return design.build(blueprint, n_outputs, covariates=covariates, link=LINKS[task])
+
+
 def build_network(
     blueprint: Blueprint,
     settings: TrainSettings,
@@ -137,9 +154,11 @@ def build_network(
     return network
 
 
-def member_state(network: VisibleNetwork, r: int) -> dict[str, Tensor]:
+def member_state(network: VisibleNetwork | GuidedNetwork, r: int) -> dict[str, Tensor]:
     """Return the state of one of the networks that are computed side by side, as that of a single network."""
     state = {}
+    if isinstance(network, GuidedNetwork):
+        return {name: tensor.detach().to("cpu", copy=True) for name, tensor in network.state_dict().items()}
     for name, tensor in network.state_dict().items():
         # The running statistics hold mean and variance first, then the networks.
         own = tensor[:, r : r + 1] if name.endswith("running") else tensor[r : r + 1]
@@ -164,7 +183,9 @@ def save_fitted(model: FittedModel, settings: TrainSettings, folder: Path) -> No
     tensors["scaler.sd"] = torch.from_numpy(scaler.sd)
     data = save(tensors)
     (folder / "model.safetensors").write_bytes(data)
-    blocks = {name: hierarchy.program.n_inputs for name, hierarchy in model.network.block_hierarchies().items()}
+    blocks = {}
+    if isinstance(model.network, VisibleNetwork):
+        blocks = {name: hierarchy.program.n_inputs for name, hierarchy in model.network.block_hierarchies().items()}
     record = {
         "sha256": hashlib.sha256(data).hexdigest(),
         "blueprint": model.blueprint.content_hash(),
@@ -232,14 +253,12 @@ def _load(folder: Path, record: dict[str, Any], blueprint: Blueprint) -> FittedM
         settings = TrainSettings.from_dict(record["settings"])
         covariates = record["covariates"]
         encoder = None if covariates is None else CovariateEncoder.from_dict(covariates)
-        network = build_network(
-            blueprint,
-            settings,
-            record["task"],
-            record["n_outputs"],
-            encoder,
-            record["blocks"],
-        )
+        network: VisibleNetwork | GuidedNetwork
+        task, n_outputs = record["task"], record["n_outputs"]
+        if isinstance(settings.architecture, Design):
+            network = build_guided(blueprint, settings.architecture, task, n_outputs, encoder)
+        else:
+            network = build_network(blueprint, settings, task, n_outputs, encoder, record["blocks"])
         weights = {name.removeprefix("network."): t for name, t in tensors.items() if name.startswith("network.")}
         network.load_state_dict(weights)
         centre, spread = record["target_scale"]

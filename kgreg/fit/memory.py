@@ -10,6 +10,7 @@ from kgreg.blueprint.model import Blueprint
 from kgreg.data.samples import Samples
 from kgreg.errors import FitError
 from kgreg.fit.settings import TrainSettings
+from kgreg.nn.design import Design
 
 #: Copies of a parameter: itself, its gradient, two moments of the optimiser, the best and the checkpoint's.
 _COPIES = 6
@@ -19,6 +20,9 @@ _KEPT = 3
 
 def estimate_bytes(blueprint: Blueprint, n_outputs: int, settings: TrainSettings, networks: int) -> int:
     """Return the bytes that ``networks`` fits side by side need beside the data, from the sizes of the blueprint."""
+    if isinstance(settings.architecture, Design):  # these are fitted one after the other
+        parameters, activations = settings.architecture.size(blueprint, n_outputs)
+        return 4 * (_COPIES * parameters + _KEPT * activations * settings.batch_size)
     width = blueprint.nodes.set_index("id")["width"].clip(lower=1)
     source = width.reindex(blueprint.edges["source"]).to_numpy(dtype=np.int64)
     target = width.reindex(blueprint.edges["target"]).to_numpy(dtype=np.int64)
@@ -42,9 +46,10 @@ def refuse_too_large(blueprint: Blueprint, samples: Samples, settings: TrainSett
     if needed <= free:
         return
     summary = blueprint.summary()
+    links = summary["gene_links"] + summary["term_links"] + summary["interactions"]
     raise FitError(
         f"The network needs about {_gib(needed)} ({summary['terms']} terms, {summary['neurons']} neurons, "
-        f"{summary['gene_links'] + summary['term_links']} links, batches of {settings.batch_size}, {networks} fits "
+        f"{links} links, batches of {settings.batch_size}, {networks} fits "
         f"side by side), but {where} has {_gib(free)} free.",
         "Prune it: raise min_genes, lower max_genes or max_depth, set redundancy; or lower width, batch_size or "
         "together.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +13,8 @@ from torch import Tensor
 from kgreg.data.targets import Task
 from kgreg.fit.feeding import Batch
 from kgreg.fit.losses import loss_function
+from kgreg.fit.optimisers import make_optimiser
+from kgreg.fit.seeding import mix
 from kgreg.fit.settings import TrainSettings
 from kgreg.nn.hierarchy import Hierarchy
 from kgreg.nn.hierarchy.program import NORMS
@@ -78,7 +79,7 @@ class VisibleModule(L.LightningModule):
 
         What is dropped follows from seed, epoch and step alone: a resumed fit equals a whole one.
         """
-        seeds = np.array([_mix(seed, self.current_epoch, batch_idx) for seed in self.seeds], dtype=np.int64)
+        seeds = np.array([mix(seed, self.current_epoch, batch_idx) for seed in self.seeds], dtype=np.int64)
         losses = self.losses(self.network(self._only_active(batch), seeds), batch)
         with torch.no_grad():
             assert self._sum is not None
@@ -120,7 +121,7 @@ class VisibleModule(L.LightningModule):
         for r, size in enumerate(batch.sizes):
             target, weight = batch.target[r, :size], self._class_weight(r)
             parts = []
-            if settings.architecture.readout != "heads":
+            if settings.visible.readout != "heads":
                 parts.append(self._loss(outputs[r, :size].t(), target, weight))
             if auxiliary is not None:
                 parts.append(self._heads_loss(self._loss(auxiliary[r, :, :, :size], target, weight)))
@@ -132,7 +133,7 @@ class VisibleModule(L.LightningModule):
         settings = self.settings
         if settings.layer_weights is not None:
             return (losses * losses.new_tensor(settings.layer_weights)).sum()
-        if settings.architecture.readout == "heads":
+        if settings.visible.readout == "heads":
             return losses.sum()
         return settings.auxiliary * (losses.sum() if settings.auxiliary_sum else losses.mean())
 
@@ -182,24 +183,4 @@ class VisibleModule(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser, and the schedule of its learning rate if there is one."""
-        settings = self.settings
-        make: Callable[..., torch.optim.Optimizer] = (
-            torch.optim.AdamW if settings.optimiser == "adamw" else torch.optim.Adam
-        )
-        optimiser = make(
-            self._groups(),
-            lr=settings.learning_rate,
-            weight_decay=settings.weight_decay,
-            betas=settings.betas,
-            eps=settings.epsilon,
-            fused=True,
-        )
-        if not settings.decay_every or settings.decay == 1:
-            return optimiser
-        schedule = torch.optim.lr_scheduler.StepLR(optimiser, settings.decay_every, settings.decay)
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
-
-
-def _mix(*numbers: int) -> int:
-    """Return one positive seed from several."""
-    return int(np.random.SeedSequence(numbers).generate_state(1)[0] % (2**31 - 2)) + 1
+        return make_optimiser(self._groups(), self.settings)

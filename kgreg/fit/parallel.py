@@ -16,8 +16,9 @@ from kgreg.fit.arms import Arm, Job, arm_samples
 from kgreg.fit.best import EpochProgress
 from kgreg.fit.feeding import count_steps
 from kgreg.fit.fitted import FittedModel, is_finished, reuse_fitted
+from kgreg.fit.preparing import fitted_rows
 from kgreg.fit.settings import TrainSettings
-from kgreg.fit.train import fit_networks, fitted_rows
+from kgreg.fit.train import fit_networks
 from kgreg.progress import Progress, no_progress
 
 # After Ctrl-C the unfinished fits are cancelled; that is what was asked for.

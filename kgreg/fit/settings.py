@@ -8,6 +8,8 @@ from typing import Any, Literal
 from kgreg.data.scaling import Scale
 from kgreg.fit.losses import LossName
 from kgreg.nn.architecture import Architecture
+from kgreg.nn.design import Design
+from kgreg.nn.designs import DESIGNS
 
 #: Settings that change where and how fast a fit runs, not what comes out.
 MACHINE = ("accelerator", "threads", "together")
@@ -20,9 +22,11 @@ class TrainSettings:
     Attributes
     ----------
     architecture
-        What happens in the nodes and how outputs are read.
-    learning_rate, weight_decay, optimiser, betas, epsilon
-        "adamw" (decay apart from the gradient) or "adam" (decay in it), with their constants.
+        What happens in the nodes of a visible network and how outputs are read, or the design of another kind of
+        network; what is said of heads below is of the former alone.
+    learning_rate, weight_decay, optimiser, betas, epsilon, momentum
+        "adamw" (decay apart from the gradient), "adam" (decay in it), "amsgrad" (Adam that remembers the largest second
+        moment) or "sgd", with their constants; ``momentum`` is that of "sgd".
     decay_biases
         Whether the decay takes biases and the scales and shifts of batch normalisation too.
     covariate_rate
@@ -58,12 +62,13 @@ class TrainSettings:
         are, shared out over the cores. The numbers are the same for any.
     """
 
-    architecture: Architecture = field(default_factory=Architecture)
+    architecture: Architecture | Design = field(default_factory=Architecture)
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
-    optimiser: Literal["adamw", "adam"] = "adamw"
+    optimiser: Literal["adamw", "adam", "amsgrad", "sgd"] = "adamw"
     betas: tuple[float, float] = (0.9, 0.999)
     epsilon: float = 1e-8
+    momentum: float = 0.9
     decay_biases: bool = True
     covariate_rate: float = 1.0
     interactions: tuple[str, ...] = ()
@@ -84,9 +89,15 @@ class TrainSettings:
     together: int = 0
 
     @property
+    def visible(self) -> Architecture:
+        """The architecture, of a visible network."""
+        assert isinstance(self.architecture, Architecture)
+        return self.architecture
+
+    @property
     def used_architecture(self) -> Architecture:
-        """The architecture, without heads where nothing is asked of them."""
-        architecture = self.architecture
+        """The architecture of a visible network, without heads where nothing is asked of them."""
+        architecture = self.visible
         if self.auxiliary or architecture.readout == "heads":
             return architecture
         if architecture.readout in ("head", "joined"):  # the form of the heads is that of the readout
@@ -97,6 +108,8 @@ class TrainSettings:
     def shares_rows(self) -> bool:
         """Whether samples with the same inputs may be computed once: not where each is dropped for itself."""
         a = self.architecture
+        if isinstance(a, Design):
+            return False
         dropped = a.dropout or a.gene_dropout or a.term_dropout or a.edge_dropout
         return not dropped and a.covariates_at == "head"
 
@@ -114,9 +127,13 @@ class TrainSettings:
         return cls(
             **record
             | {
-                "architecture": Architecture(**record["architecture"]),
+                "architecture": _architecture(record["architecture"]),
                 "betas": tuple(record["betas"]),
                 "interactions": tuple(record["interactions"]),
                 "layer_weights": None if weights is None else tuple(weights),
             }
         )
+
+
+def _architecture(record: dict[str, Any]) -> Architecture | Design:
+    return DESIGNS[record["model"]].from_dict(record) if "model" in record else Architecture(**record)

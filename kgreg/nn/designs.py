@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from kgreg.nn.dense import DenseDesign
 from kgreg.nn.design import Design
 
 #: Every kind but the visible network, which has an :class:`kgreg.nn.Architecture`.
-KINDS: tuple[type[Design], ...] = ()
+KINDS: tuple[type[Design], ...] = (DenseDesign,)
 
 #: ``[network] model`` -> design.
 DESIGNS: dict[str, type[Design]] = {str(kind.model_fields["model"].default): kind for kind in KINDS}

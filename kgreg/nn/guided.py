@@ -156,7 +156,7 @@ class GuidedNetwork(nn.Module, ABC):
 
     def through(self, gradients: Sequence[Tensor]) -> Tensor:
         """Return derivatives with respect to what :meth:`trace` gave, as ``[neurons, batch]``."""
-        return torch.cat([gradient.t() for gradient in gradients]) if gradients else torch.zeros(0, 0)
+        return torch.cat([gradient.t() for gradient in gradients]) if gradients else torch.zeros(0, 1)
 
     def knock_out(
         self, x: Tensor | Inputs, columns: Sequence[Sequence[int] | NDArray[np.int64]], values: Tensor | float = 0.0

@@ -156,6 +156,10 @@ class VisibleNetwork(nn.Module):
         read, heads = (hidden[:, rows] for rows in self.taken)
         return self._finish(given, hidden, read, heads, self._seeds(None)), levels
 
+    def through(self, gradients: Sequence[Tensor]) -> Tensor:
+        """Return derivatives with respect to what :meth:`trace` gave, of the terms alone: ``[neurons, batch]``."""
+        return torch.cat(list(gradients), dim=1)[0, self.term_rows]
+
     def knock_out(
         self, x: Tensor | Inputs, columns: Sequence[Sequence[int] | NDArray[np.int64]], values: Tensor | float = 0.0
     ) -> Iterator[KnockedOut]:
