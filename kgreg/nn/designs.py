@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from kgreg.nn.dense import DenseDesign
 from kgreg.nn.design import Design
+from kgreg.nn.integration import BottleneckDesign, LateDesign, MoliDesign
 
 #: Every kind but the visible network, which has an :class:`kgreg.nn.Architecture`.
-KINDS: tuple[type[Design], ...] = (DenseDesign,)
+KINDS: tuple[type[Design], ...] = (DenseDesign, MoliDesign, BottleneckDesign, LateDesign)
 
 #: ``[network] model`` -> design.
 DESIGNS: dict[str, type[Design]] = {str(kind.model_fields["model"].default): kind for kind in KINDS}
