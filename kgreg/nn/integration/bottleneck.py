@@ -81,7 +81,7 @@ class BottleneckNetwork(GuidedNetwork):
         self.modality: Tensor
 
     def compute(self, given: Given) -> Passed:
-        """See :meth:`kgreg.nn.guided.GuidedNetwork.compute`; the way back is computed by the loss, where it is needed."""
+        """See :meth:`kgreg.nn.guided.GuidedNetwork.compute`; the way back is left to the loss."""
         activities, hidden = list[Tensor](), given.x
         for layer in self.layers[: len(self.design.widths)]:
             activities.append(self.activation(layer(self.drop(hidden) if activities else hidden)))
@@ -99,15 +99,18 @@ class BottleneckNetwork(GuidedNetwork):
         design, activities = self.design, list(passed.extra.activities)
         for layer in self.layers[len(design.widths) : -1]:
             activities.append(self.activation(layer(self.drop(activities[-1]))))
-        activities.append(self.layers[-1](self.drop(activities[-1])))
-        squares = (activities[-1] - given.x).square()
+        last: nn.Module = self.layers[-1]
+        rebuilt: Tensor = last(self.drop(activities[-1]))
+        activities.append(rebuilt)
+        squares = (rebuilt - given.x).square()
         if given.present is None:
             loss = squares.mean()
         else:
             measured = given.present.index_select(1, self.modality)
             loss = (squares * measured).sum() / measured.sum().clamp_min(1)
         if design.weight_l1:
-            loss = loss + design.weight_l1 * torch.stack([layer.weight.abs().sum() for layer in self.layers]).sum()
+            for layer in self.layers:
+                loss = loss + design.weight_l1 * layer.get_parameter("weight").abs().sum()
         if design.activity_l2:
             each = [activity.square().sum(dim=1).mean() for activity in activities]
             loss = loss + design.activity_l2 * torch.stack(each).sum()

@@ -84,6 +84,8 @@ class Views(nn.Module):
         Ids of the terms; empty for "dense".
     """
 
+    read: Tensor
+
     def __init__(self, blueprint: Blueprint, first: First, activation: Activation, norm: bool) -> None:
         super().__init__()
         columns = modalities_of(blueprint)
@@ -114,19 +116,20 @@ class Views(nn.Module):
         """
         if not self.terms:
             return [given.x.index_select(1, getattr(self, f"columns_{m}")) for m in range(len(self.names))], None
-        x = self.links(given.x.t()).t() + self.bias
-        each = list(x.unflatten(1, (len(self.terms), len(self.names))).unbind(dim=2))
-        for m, own in enumerate(each):
-            rows = slice(None) if given.present is None else torch.nonzero(given.present[:, m] > 0).flatten()
-            there = own[rows] if self.norms is None else self.norms[m](own[rows])
-            there = self.activation(there)
-            each[m] = there if given.present is None else torch.zeros_like(own).index_copy(0, rows, there)
+        shape = len(given.x), len(self.terms), len(self.names)
+        x = (self.links(given.x.t()).t() + self.bias).reshape(shape)
+        each = []
+        for m, own in enumerate(x.unbind(dim=2)):
+            present = presence_of(given, m)
+            rows = (
+                torch.arange(len(own), device=own.device) if present is None else torch.nonzero(present > 0).flatten()
+            )
+            there = own.index_select(0, rows)
+            if self.norms is not None:
+                there = self.norms[m](there)
+            each.append(torch.zeros_like(own).index_copy(0, rows, self.activation(there)))
         level = torch.stack(each, dim=2).flatten(1) * self.read
-        return list(level.unflatten(1, (len(self.terms), len(self.names))).unbind(dim=2)), level
-
-    def n_links(self) -> int:
-        """Return the number of weights."""
-        return self.links.n_edges if self.terms else 0
+        return list(level.reshape(shape).unbind(dim=2)), level
 
 
 def _links(

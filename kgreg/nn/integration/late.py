@@ -57,12 +57,12 @@ class LateNetwork(GuidedNetwork):
     hidden layer.
     """
 
-    def __init__(
-        self, design: LateDesign, blueprint: Blueprint, n_outputs: int, n_covariates: int, link: Link
-    ) -> None:
+    def __init__(self, design: LateDesign, blueprint: Blueprint, n_outputs: int, n_covariates: int, link: Link) -> None:
         views = Views(blueprint, design.first, design.activation, design.norm)
         n_views = len(views.names)
-        nodes = (views.terms, [n_views] * len(views.terms)) if views.terms else (views.names, [design.widths[-1]] * n_views)
+        nodes = (
+            (views.terms, [n_views] * len(views.terms)) if views.terms else (views.names, [design.widths[-1]] * n_views)
+        )
         super().__init__(blueprint, n_outputs, *nodes, n_covariates)
         self.views, self.link = views, link
         self.encoders = nn.ModuleList(

@@ -31,11 +31,11 @@ class MoliDesign(Design):
     model: Literal["moli"] = "moli"
     first: First = "dense"
     width: Width = 64
-    widths: dict[str, Width] = {}
+    widths: dict[str, Width] = Field(default_factory=dict)
     activation: Activation = "relu"
     norm: bool = True
     dropout: Share = 0.5
-    dropouts: dict[str, Share] = {}
+    dropouts: dict[str, Share] = Field(default_factory=dict)
     head_dropout: Share = 0.0
     triplet: Annotated[float, Field(ge=0)] = 0.3
     margin: Annotated[float, Field(gt=0)] = 1.0
@@ -98,7 +98,9 @@ class MoliNetwork(GuidedNetwork):
     def compute(self, given: Given) -> Passed:
         """See :meth:`kgreg.nn.guided.GuidedNetwork.compute`."""
         views, terms = self.views(given)
-        embedded = [encoder(x, presence_of(given, m)) for m, (encoder, x) in enumerate(zip(self.encoders, views, strict=True))]
+        embedded = [
+            encoder(x, presence_of(given, m)) for m, (encoder, x) in enumerate(zip(self.encoders, views, strict=True))
+        ]
         levels = embedded if terms is None else [terms]
         joined = torch.cat(embedded, dim=1)
         if self.design.normalise:
