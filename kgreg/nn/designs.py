@@ -6,10 +6,14 @@ from kgreg.nn.dense import DenseDesign
 from kgreg.nn.design import Design
 from kgreg.nn.factorization import LaplacianAutoencoder, Multiview
 from kgreg.nn.graphs.design import GraphDesign
+from kgreg.nn.integration import BottleneckDesign, LateDesign, MoliDesign
 
 #: Every kind but the visible network, which has an :class:`kgreg.nn.Architecture`.
 KINDS: tuple[type[Design], ...] = (
     DenseDesign,
+    MoliDesign,
+    BottleneckDesign,
+    LateDesign,
     LaplacianAutoencoder,
     Multiview,
     GraphDesign,

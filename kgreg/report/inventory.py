@@ -20,6 +20,7 @@ _OUTCOMES = {
     "ambiguous": "synonym of several genes: not guessed",
     "constant": "same value in every sample: left out",
     "unknown": "not known to the graph",
+    "unmapped": "feature without a gene in the table of genes: left out",
 }
 _STEPS = {
     "root": "not below the chosen root",
