@@ -7,10 +7,13 @@ from kgreg.nn.design import Design
 from kgreg.nn.factorization import LaplacianAutoencoder, Multiview
 from kgreg.nn.graphs.design import GraphDesign
 from kgreg.nn.integration import BottleneckDesign, LateDesign, MoliDesign
+from kgreg.nn.ontology import OntologyAutoencoderDesign, TermAutoencoderDesign
 
 #: Every kind but the visible network, which has an :class:`kgreg.nn.Architecture`.
 KINDS: tuple[type[Design], ...] = (
     DenseDesign,
+    OntologyAutoencoderDesign,
+    TermAutoencoderDesign,
     MoliDesign,
     BottleneckDesign,
     LateDesign,
