@@ -61,7 +61,7 @@ def test_a_wrong_value_is_named_with_the_allowed_ones(tmp_path: Path) -> None:
     said = problem(tmp_path, GOOD.replace('guide = "go"', 'guide = "kegg"'))
     assert "line 8" in said
     assert 'knowledge.guide is "kegg"' in said
-    assert "'go', 'reactome', 'cypher' or 'blueprint'" in said
+    assert "'cypher', 'tables', 'interactions'" in said
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def test_what_is_finished_is_not_trained_again(
     def refuse(*_: object) -> None:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(kgreg.fit.train, "_run", refuse)
+    monkeypatch.setattr(kgreg.fit.train, "run_loop", refuse)
     again = cross_validate(
         *(BLUEPRINT, SAMPLES, SPLITS, SETTINGS),
         **{"replicates": 2, "rewired": 1, "labels": 2, "seed": 4, "folder": folder},

@@ -95,7 +95,7 @@ def test_a_damaged_model_is_refused(folder: Path, damage: str) -> None:
         if damage.startswith("no "):
             del values[damage.removeprefix("no ")]
         elif damage == "an unknown setting":
-            values["settings"]["momentum"] = 0.9
+            values["settings"]["warmth"] = 0.9
         elif damage == "a list for covariates":
             values["covariates"] = [1]
         else:
