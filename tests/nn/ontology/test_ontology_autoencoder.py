@@ -30,6 +30,16 @@ def task_loss(outputs: Tensor, target: Tensor) -> Tensor:
     return torch.nn.functional.cross_entropy(outputs.t(), target)
 
 
+def beside(activities: Tensor, given: Given) -> Tensor:
+    """What the head reads."""
+    return torch.stack(
+        [
+            torch.cat([row, *([] if given.covariates is None else [given.covariates[i]])])
+            for i, row in enumerate(activities)
+        ]
+    )
+
+
 class SlowAutoencoder:
     """One term, one sample at a time; no order but that of the edges."""
 
@@ -199,7 +209,7 @@ class SlowAutoencoder:
             "reconstruction": rebuilt,
             "activities": activities,
             "latent": latent,
-            "outputs": self.twin.apply("head", activities),
+            "outputs": self.twin.apply("head", beside(activities, given)),
         }
 
     def _roots(self, z: Tensor) -> dict[str, Tensor]:
