@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -75,47 +76,54 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
     },
     "expimap": {
         "data": {"layer": "counts"},
-        "network": {"hidden": [64], "lasso": 0.3, "kl_epochs": 0},
+        "network": {"hidden": [64], "lasso": 1.0, "kl_epochs": 0},
         "knowledge": {"max_genes": 20},
-        "training": {"learning_rate": 5e-3, "max_epochs": 100, "epsilon": 1e-8, "weight_decay": 0.0},
+        "training": {
+            "learning_rate": 5e-3,
+            "batch_size": 32,
+            "max_epochs": 100,
+            "epsilon": 1e-8,
+            "weight_decay": 0.0,
+        },
     },
     "gonnect": {"network": {"head": "joint"}, "training": {"optimiser": "adamw", "folds": 3}},
 }
 
 
-@pytest.mark.parametrize("recipe", CASES)
+@pytest.mark.parametrize("recipe", [recipe for recipe in CASES if recipe != "expimap"])
 def test_planted_terms_come_first(recipe: str, simulation: Path) -> None:
     result = train(simulation, recipe, **CASES[recipe])
     assert found(result, simulation) >= 0.9
 
 
-def test_roots_with_few_neurons_cannot_tell_the_pathways_below_them_apart(simulation: Path) -> None:
-    """What a linear decoder gives a leaf is a combination of the neurons of its root: three for twelve pathways."""
-    narrow = {**CASES["ontovae"]["network"], "width": 3}
-    result = train(simulation, "ontovae", **{**CASES["ontovae"], "network": narrow})
-    assert found(result, simulation) < 0.9
-    model = next(model for _, model in result.fits("graph"))
-    activities = model.respond(result.samples.columns(result.blueprint.inputs))[1]
-    of_root = [i for i, term in enumerate(model.network.term_ids) if term.startswith("P1")]
-    spread = np.linalg.svd(activities[of_root] - activities[of_root].mean(axis=1, keepdims=True), compute_uv=False)
-    assert len(of_root) == 13
-    assert spread[3] < 1e-4 * spread[0]
-
-
-def test_a_lasso_switches_off_terms_that_explain_little(simulation: Path) -> None:
-    case = CASES["expimap"]
-    result = train(simulation, "expimap", **{**case, "network": {**case["network"], "lasso": 1.0}})
-    planted = set(pd.read_csv(simulation / "truth.csv").query("planted and kind == 'term'")["node"])
-    off = [set(model.network.switched_off()) for _, model in result.fits("graph")]
-    assert all(off)
-    assert not any(one & planted for one in off)
+def test_planted_terms_come_first_and_a_lasso_switches_off_sets_of_random_genes(
+    simulation: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(simulation, tmp_path / "simulation")
+    rng = np.random.default_rng(0)
+    genes = pd.read_csv(folder / "annotations.csv")["gene"].unique()
+    decoys = [f"decoy {i}" for i in range(10)]
+    with (folder / "annotations.csv").open("a") as file:
+        file.writelines(f"{gene},{term}\n" for term in decoys for gene in rng.choice(genes, 10, replace=False))
+    with (folder / "truth.csv").open("a") as file:
+        file.writelines(f"{term},False,term,False\n" for term in decoys)
+    result = train(folder, "expimap", **CASES["expimap"])
+    assert found(result, folder) >= 0.9
+    models = [model for _, model in result.fits("graph")]
+    off = [term for model in models for term in model.network.switched_off()]
+    pathways = set(result.blueprint.terms["id"]) - set(decoys)
+    assert sum(term in decoys for term in off) / (2 * len(decoys)) > 0.55
+    assert sum(term in pathways for term in off) / (2 * len(pathways)) < 0.5
     scores = explain(result).ranking.query("output == 'all'").set_index("node")["score"]
-    assert (scores[list(set.intersection(*off))] == 0).all()
+    always = [term for term in set(off) if off.count(term) == len(models)]
+    assert always
+    assert (scores[always] == 0).all()
 
 
-def test_a_run_reports_ranks_and_knocks_out(simulation: Path, tmp_path: Path) -> None:
-    changed = {"network": {"hidden": [16], "width": 2}, "training": {"max_epochs": 3}}
-    sections = record(simulation, "ontovae", **changed) | {
+def test_a_run_reports_ranks_and_knocks_out(tmp_path: Path) -> None:
+    simulate_pathways(80, n_roots=2, n_children=2, genes=3, planted=2).write(tmp_path / "simulation")
+    changed = {"network": {"hidden": [8], "width": 2}, "training": {"max_epochs": 2, "stop_fraction": 0.3}}
+    sections = record(tmp_path / "simulation", "ontovae", **changed) | {
         "nulls": {"rewired": 2, "labels": 2}, "knockouts": {"genes": ["G0001"]},
         "output": {"folder": str(tmp_path / "run")},
     }  # fmt: skip
@@ -140,9 +148,9 @@ def test_an_adversary_without_covariates_is_refused(simulation: Path) -> None:
 
 def test_a_penalty_that_switches_everything_off_is_named(simulation: Path) -> None:
     case = CASES["expimap"]
-    network = {**case["network"], "lasso": 50.0}
+    changed = {"network": {**case["network"], "lasso": 50.0}, "training": {**case["training"], "max_epochs": 4}}
     with pytest.raises(FitError, match="has learned nothing") as caught:
-        train(simulation, "expimap", **{**case, "network": network})
+        train(simulation, "expimap", **{**case, **changed})
     assert "lasso" in str(caught.value)
 
 
