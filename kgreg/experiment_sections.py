@@ -22,16 +22,35 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class ModalitySection(Section):
+    """``[data.modalities.NAME]``: a table of numbers, or how to read a modality of MuData.
+
+    ``map`` is a table ``feature, gene[, weight]`` that says which genes its features stand for, and ``how`` in which
+    way those of a gene become one number.
+    """
+
+    file: str | None = None
+    orient: Literal["samples", "features"] = "samples"
+    layer: str = "X"
+    map: str | None = None
+    how: Literal["mean", "weighted", "sum", "max"] = "mean"
+
+
 class DataSection(Section):
     """``[data]``: the samples.
 
-    ``file`` is an ``.h5ad`` path, relative to the experiment file, or ``scanpy:pbmc68k_reduced``. What is learned is
-    one ``label``, a list of them, or ``time`` and ``event``. ``layers`` names several layers, of which every gene has
-    one input each. ``split`` names a column of ``obs`` that fixes which samples train and which test. ``covariates``
-    are columns of ``obs``, and ``blocks`` matrices of ``obsm``, that are inputs beside the genes.
+    ``file`` is an ``.h5ad`` or ``.h5mu`` path, relative to the experiment file, or ``scanpy:pbmc68k_reduced``; in place
+    of it, ``modalities`` names tables, and ``obs`` that of the samples. What is learned is one ``label``, a list of
+    them, or ``time`` and ``event``. ``layers`` names several layers, of which every gene has one input each.
+    ``samples`` says what to do with those that lack a modality. ``split`` names a column of ``obs`` that fixes which
+    samples train and which test. ``covariates`` are columns of ``obs``, and ``blocks`` matrices of ``obsm``, that are
+    inputs beside the genes.
     """
 
-    file: str
+    file: str | None = None
+    obs: str | None = None
+    modalities: dict[str, ModalitySection] = {}
+    samples: Literal["all", "complete"] | None = None
     label: str | list[str] | None = None
     time: str | None = None
     event: str | None = None
@@ -54,6 +73,33 @@ class DataSection(Section):
         if several and len(set(value)) < len(value):
             raise ValueError("a column is named more than once")
         return value
+
+    @model_validator(mode="after")
+    def _one_source(self) -> DataSection:
+        of_tables = self.file is None and bool(self.modalities)
+        if self.file is None and not of_tables:
+            raise PydanticCustomError("missing_key", "file")
+        if of_tables and self.obs is None:
+            raise PydanticCustomError("missing_key", "obs")
+        if not of_tables and self.obs is not None:
+            raise ValueError("'obs' is for tables of modalities; a file has its own table of samples")
+        for name, modality in self.modalities.items():
+            if of_tables and modality.file is None:
+                raise ValueError(f"the modality '{name}' has no file")
+            if not of_tables and modality.file is not None:
+                raise ValueError(f"the modality '{name}' is read from {self.file}; remove its file")
+            if modality.map is None and modality.how != "mean":
+                raise ValueError(f"'how' of the modality '{name}' means nothing without a map")
+        several = of_tables or str(self.file).endswith(".h5mu")
+        if self.modalities and not several:
+            raise ValueError("'modalities' are for tables and .h5mu files; of an .h5ad file name 'layers'")
+        fields = type(self).model_fields
+        for key in ("layer", "layers", *(["blocks"] if of_tables else [])):
+            if several and getattr(self, key) != fields[key].default:
+                raise ValueError(f"'{key}' is for .h5ad files; every modality has its own 'layer'")
+        if self.samples is not None and not several and self.layers is None:
+            raise ValueError("'samples' is for data of several modalities or layers")
+        return self
 
     @model_validator(mode="after")
     def _one_target(self) -> DataSection:
@@ -211,6 +257,7 @@ class NetworkSection(Section):
     interactions: list[str] = []
     input_scale: Annotated[float, Field(gt=0)] = 1.0
     burden: Annotated[float, Field(ge=0)] = 0.0
+    laplacian: Annotated[float, Field(ge=0)] = 0.0
 
     @model_validator(mode="after")
     def _consistent(self) -> NetworkSection:

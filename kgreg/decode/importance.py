@@ -34,7 +34,8 @@ def node_importance(
     ``a = sum_k (h_k - mean h_k) d o_c / d h_k`` (the total derivative, through all paths), where the mean is taken
     over the reference samples and, for classes, ``o_c`` is the logit minus the mean logit, which makes it immune to
     a shift common to all classes; for a label it is the logit, for survival the log hazard. Genes are scored in the
-    same way through their scaled inputs, the modalities of a gene together (the sum of their attributions).
+    same way through their scaled inputs, the modalities of a gene together (the sum of their attributions); one that a
+    sample lacks counts 0.
 
     Parameters
     ----------
@@ -111,6 +112,8 @@ def _attribute(
     per_term = _sums(neurons.numpy(), network.term_widths)
     slope = torch.zeros_like(x) if gradients[0] is None else gradients[0]
     inputs = ((x.detach() - centre) * slope)[0].t().numpy()
+    if readings.presence is not None:  # what was not measured says nothing
+        inputs = inputs * readings.presence.mask.T
     genes = np.zeros((int(gene_of.max()) + 1, inputs.shape[1]), dtype=np.float32)
     np.add.at(genes, gene_of, inputs)
     return np.concatenate([genes, per_term]).astype(np.float64)
@@ -129,6 +132,12 @@ def _means(model: FittedModel, reference: Readings, batch_size: int) -> tuple[Te
         _, activations = model.respond(reference.rows(rows))
         hidden += torch.from_numpy(activations).sum(dim=1, dtype=torch.float64)
     scaler = model.preprocessing.scaler
+    values = reference.x
+    if reference.presence is None:
+        mean = values.mean(axis=0)
+    else:
+        mask = reference.presence.mask
+        mean = (values * mask).sum(axis=0) / np.maximum(mask.sum(axis=0), 1)
     # An input that was centred has the mean 0, which rounding would blur.
-    centre = np.where(scaler.mean == 0, reference.x.mean(axis=0) / scaler.sd, 0.0)
+    centre = np.where(scaler.mean == 0, mean / scaler.sd, 0.0)
     return (hidden / len(reference)).float(), torch.from_numpy(centre.astype(np.float32))

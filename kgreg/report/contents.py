@@ -51,3 +51,8 @@ class ReportContents:
     knockouts: pd.DataFrame
     run: Mapping[str, Any]
     edges: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def has_terms(self) -> bool:
+        """Whether subsystems were ranked; networks over interactions have none."""
+        return bool((self.ranking["kind"] == "term").any())

@@ -89,9 +89,11 @@ def _figures(contents: ReportContents) -> dict[str, Any]:
         drawn["survival"] = task_figures.survival_plot(contents.predictions, time or "time")
     else:
         drawn["regression"] = figures.regression_plot(contents.predictions, data["label"])
-    drawn["levels"] = figures.level_plot(contents.blueprint)
-    first = tables.outputs_of(contents.ranking)
-    drawn["hierarchy"] = hierarchy_plot(contents.blueprint, contents.ranking, first[0] if first else "all")
+    if len(contents.blueprint.terms):
+        drawn["levels"] = figures.level_plot(contents.blueprint)
+    if contents.has_terms:
+        first = tables.outputs_of(contents.ranking)
+        drawn["hierarchy"] = hierarchy_plot(contents.blueprint, contents.ranking, first[0] if first else "all")
     knockouts = contents.knockouts
     if len(knockouts):
         if knockouts["knockout"].nunique() > 1:
@@ -114,6 +116,7 @@ def _context(contents: ReportContents) -> dict[str, Any]:
         "guide": summary.guide(contents),
         "verdict": summary.verdict(metrics),
         "tiles": summary.tiles(contents),
+        "has_terms": contents.has_terms,
         "metrics": metrics,
         "metric_table": summary.metric_table(metrics),
         "comparisons": summary.comparison_table(metrics),

@@ -35,6 +35,7 @@ from kgreg.runs.stages import Compiled, compile_experiment, knockouts_of, settin
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from mudata import MuData
 
 #: The stages of a run, in order.
 STAGES = ("compile", "train", "explain", "knockout", "report")
@@ -47,7 +48,7 @@ def run_experiment(
     experiment: Experiment | Path | str,
     *,
     output: Path | str | None = None,
-    data: AnnData | None = None,
+    data: AnnData | MuData | None = None,
     force: bool = False,
     resume: bool = False,
     until: str = "report",
@@ -102,7 +103,7 @@ def run_experiment(
 def continue_run(
     path: Path | str,
     *,
-    data: AnnData | None = None,
+    data: AnnData | MuData | None = None,
     again: Sequence[str] = (),
     until: str = "report",
     workers: int | None = None,
@@ -128,7 +129,7 @@ def knock_out_again(
     path: Path | str,
     knockouts: Mapping[str, Sequence[str]],
     *,
-    data: AnnData | None = None,
+    data: AnnData | MuData | None = None,
     progress: Progress = no_progress,
 ) -> pd.DataFrame:
     """Knock other genes out of the trained networks of a run; nothing is written."""
@@ -147,7 +148,7 @@ class _Stages:
         folder: RunFolder,
         experiment: Experiment,
         compiled: Compiled | None,
-        data: AnnData | None,
+        data: AnnData | MuData | None,
         progress: Progress,
         workers: int | None = None,
     ) -> None:

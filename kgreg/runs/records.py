@@ -21,6 +21,7 @@ from kgreg.runs.stages import Compiled, read_data, settings_of, split_data
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from mudata import MuData
 
 
 def save_compiled(compiled: Compiled, folder: Path) -> None:
@@ -31,7 +32,7 @@ def save_compiled(compiled: Compiled, folder: Path) -> None:
     write_json(folder / "data.json", compiled.samples.summary())
 
 
-def load_compiled(experiment: Experiment, folder: Path, data: AnnData | None = None) -> Compiled:
+def load_compiled(experiment: Experiment, folder: Path, data: AnnData | MuData | None = None) -> Compiled:
     """Read what :func:`save_compiled` wrote, and the samples from where they came.
 
     Raises
