@@ -112,7 +112,7 @@ _ARM_NAMES = {
 def show_compiled(run: Run) -> None:
     """Print the size of the network and what was left out."""
     summary = run.blueprint.summary()
-    text = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in summary.items())
+    text = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in summary.items() if count)
     out.print(f"[bold]Network[/]  {text}", highlight=False)
     dropped = run.blueprint.dropped.groupby(["step", "kind"], sort=False).size().reset_index(name="count")
     left_out = ", ".join(f"{row['count']:,} {row['kind']}s ({row['step']})" for row in _records(dropped))

@@ -257,6 +257,7 @@ class NetworkSection(Section):
     interactions: list[str] = []
     input_scale: Annotated[float, Field(gt=0)] = 1.0
     burden: Annotated[float, Field(ge=0)] = 0.0
+    laplacian: Annotated[float, Field(ge=0)] = 0.0
 
     @model_validator(mode="after")
     def _consistent(self) -> NetworkSection:

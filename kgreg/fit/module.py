@@ -28,8 +28,9 @@ _WEIGHTS = ("input_weight", "link_weight", "weight", "interaction_weight", "cova
 class VisibleModule(L.LightningModule):
     """Train R networks of one shape, each on its own samples with its own seed.
 
-    The loss of a network is that of its outputs plus ``auxiliary`` times that of its heads. Losses are summed over
-    networks, whose parameters are apart: none sees another's gradient, and the optimiser works number by number.
+    The loss of a network is that of its outputs plus ``auxiliary`` times that of its heads, plus ``laplacian`` times
+    the roughness of its gene weights where it has such a penalty. Losses are summed over networks, whose parameters are
+    apart: none sees another's gradient, and the optimiser works number by number.
 
     Attributes
     ----------
@@ -126,7 +127,8 @@ class VisibleModule(L.LightningModule):
             if auxiliary is not None:
                 parts.append(self._heads_loss(self._loss(auxiliary[r, :, :, :size], target, weight)))
             found.append(sum(parts[1:], parts[0]))
-        return torch.stack(found)
+        losses, roughness = torch.stack(found), self.network.roughness()
+        return losses if roughness is None else losses + settings.visible.laplacian * roughness
 
     def _heads_loss(self, losses: Tensor) -> Tensor:
         """Return the part of the heads, from one loss a head."""

@@ -54,6 +54,9 @@ class Architecture:
     burden
         Not 0: every term also reads how much its genes are altered, ``log1p`` of the sum over the genes at or below it,
         one a modality, standardised over the training samples and multiplied by this.
+    laplacian
+        Weight in the loss of the differences between a term's weights of genes that interact, see
+        :class:`kgreg.nn.gene_weights.GeneWeightPenalty`; the blueprint then needs interactions.
     """
 
     activation: Activation = "tanh"
@@ -75,12 +78,15 @@ class Architecture:
     covariates_at: CovariatesAt = "head"
     input_scale: float = 1.0
     burden: float = 0.0
+    laplacian: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "blocks", {name: tuple(widths) for name, widths in self.blocks.items()})
         for name in ("dropout", "gene_dropout", "term_dropout", "edge_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise FitError(f"{name} = {getattr(self, name)} is not a share between 0 and 1.")
+        if self.laplacian < 0:
+            raise FitError(f"laplacian = {self.laplacian} is negative.", "Give a weight of 0 or more.")
         if self.readout in ("head", "joined") and self.heads not in ("linear", "tanh", "tanh-linear"):
             raise FitError(f'readout = "{self.readout}" takes the form of the heads, but heads = "{self.heads}".')
         if (self.readout == "heads") != (self.heads == "layer"):

@@ -132,6 +132,14 @@ class GuidedNetwork(nn.Module, ABC):
         """Return what the head reads, ``[batch, head.in_features]``: by default all levels."""
         return torch.cat(passed.levels, dim=1)
 
+    def edge_attention(self, x: Tensor | Inputs) -> Tensor | None:
+        """Return how much attention goes along each interaction, mean over the samples; None without attention.
+
+        In units of uniform attention, ``[n_interactions]`` in the order of ``blueprint.interactions``; NaN for one that
+        the network does not use.
+        """
+        return None
+
     # ---- what all of them offer --------------------------------------------------------------------------------------
 
     @property

@@ -14,6 +14,7 @@ from kgreg.errors import FitError
 from kgreg.nn.architecture import Architecture
 from kgreg.nn.burdens import Burdens
 from kgreg.nn.constraints import EdgeRules
+from kgreg.nn.gene_weights import GeneWeightPenalty
 from kgreg.nn.hierarchy import Backend, Hierarchy, Node, SparseRows
 from kgreg.nn.hierarchy.layers import drop_rows
 from kgreg.nn.inputs import Inputs, NetworkOutput
@@ -87,6 +88,7 @@ class VisibleNetwork(nn.Module):
         start = int(program.start[first])
         self.term_rows = slice(start, start + int(self.term_widths.sum()))
         self.rules = EdgeRules(layout, program, blueprint.edges, architecture.gene_scaling, networks)
+        self.penalty = GeneWeightPenalty(blueprint, layout, program) if architecture.laplacian else None
         self.burdens = Burdens(layout, self.n_inputs, networks, architecture.burden) if architecture.burden else None
         self.branches = nn.ModuleDict()
         sizes = dict(block_sizes or {})
@@ -175,6 +177,10 @@ class VisibleNetwork(nn.Module):
             In training, or if an input is not there.
         """
         return knock_out(self, x, columns, values)
+
+    def roughness(self) -> Tensor | None:
+        """Return how much weights of interacting genes differ, ``[R]``; None where ``laplacian`` is 0."""
+        return None if self.penalty is None else self.penalty(self.rules.weights_of(self.hierarchy))
 
     def predict(self, x: Tensor | Inputs) -> Tensor:
         """Return the outputs alone, ``[batch, n_outputs]``."""

@@ -23,7 +23,7 @@ from kgreg.blueprint import (
 from kgreg.blueprint.compiler import recompile
 from kgreg.data import Matching, Samples, input_table, match_blueprint, match_genes, match_names, usable_features
 from kgreg.data.knowledge_tables import read_knowledge_table
-from kgreg.errors import ExperimentError
+from kgreg.errors import BlueprintError, ExperimentError
 from kgreg.experiment import Experiment
 from kgreg.progress import Progress
 from kgreg.sources.gene_sets import read_gmt
@@ -140,6 +140,11 @@ def _stored_interactions(
             )
         parameters = {key: knowledge.parameters[key] for key in query.parameters if key in knowledge.parameters}
         table, guide = run_named(store, name, **parameters).to_pandas(), f"your Cypher ({query.name})"
+    if table.empty:
+        raise BlueprintError(
+            f'The store {store.location} holds no interactions that interactions = "{knowledge.interactions}" selects.',
+            "Load them with `kgreg load` (STRING, BioGRID, HumanNet), or give a table of your own.",
+        )
     shown = {key: value for key, value in parameters.items() if key != "genes"}
     origin["guide"] = guide
     origin["cypher"] = [

@@ -11,7 +11,7 @@ import joblib
 import pandas as pd
 import torch
 
-from kgreg.decode import explain, knockout_table
+from kgreg.decode import edge_scores, explain, knockout_table
 from kgreg.errors import OutputError
 from kgreg.experiment import Experiment, read_experiment
 from kgreg.fit import CrossValidation, cross_validate
@@ -20,10 +20,12 @@ from kgreg.runs.environment import describe_environment
 from kgreg.runs.folder import RunFolder, check_output, write_json
 from kgreg.runs.records import (
     load_compiled,
+    load_edges,
     load_explanation,
     load_trained,
     read_table,
     save_compiled,
+    save_edges,
     save_explanation,
     save_trained,
 )
@@ -206,6 +208,7 @@ class _Stages:
 
     def _explain(self) -> None:
         save_explanation(explain(self.result, self.progress), self.folder.path)
+        save_edges(edge_scores(self.result, self.progress), self.folder.path)
 
     def _knock_out(self) -> None:
         asked = knockouts_of(self.experiment, load_explanation(self.folder.path))
@@ -220,6 +223,7 @@ class _Stages:
             load_explanation(self.folder.path),
             self.compiled.matching,
             read_table(self.folder.path / "knockouts.parquet"),
+            load_edges(self.folder.path),
             title=self.experiment.title,
             experiment=self.experiment.to_dict(),
             run={

@@ -10,6 +10,7 @@ import pandas as pd
 from kgreg.blueprint import load_blueprint, save_blueprint
 from kgreg.data import Matching, Samples, splits_table
 from kgreg.decode import Explanation
+from kgreg.decode.edges import EDGE_SCORE_COLUMNS
 from kgreg.errors import DataError, OutputError
 from kgreg.experiment import Experiment
 from kgreg.fit import CrossValidation, load_fitted, plan
@@ -110,6 +111,21 @@ def save_explanation(explanation: Explanation, folder: Path) -> None:
 def load_explanation(folder: Path) -> Explanation:
     """Read what :func:`save_explanation` wrote."""
     return Explanation(read_table(folder / "ranking.parquet"), read_json(folder / "stability.json"))
+
+
+def save_edges(edges: pd.DataFrame, folder: Path) -> None:
+    """Write ``edges.parquet``, or remove one of an earlier run where the networks have no attention."""
+    path = folder / "edges.parquet"
+    if edges.empty:
+        path.unlink(missing_ok=True)
+    else:
+        edges.to_parquet(path, index=False)
+
+
+def load_edges(folder: Path) -> pd.DataFrame:
+    """Read what :func:`save_edges` wrote; an empty table if it wrote nothing."""
+    path = folder / "edges.parquet"
+    return read_table(path) if path.is_file() else pd.DataFrame(columns=list(EDGE_SCORE_COLUMNS))
 
 
 def read_table(path: Path) -> pd.DataFrame:
