@@ -21,11 +21,12 @@ CLASSES = ("resting", "active")
 
 def simulate_cascade(
     n_samples: int = 400,
-    n_cascades: int = 8,
+    n_cascades: int = 5,
     n_planted: int = 2,
     genes_per_factor: int = 6,
-    n_hubs: int = 4,
-    genes_per_hub: int = 25,
+    n_hubs: int = 8,
+    genes_per_hub: int = 20,
+    shared_per_hub: int = 3,
     fold: float = 2.0,
     depth: float = 3000.0,
     seed: int = 0,
@@ -35,8 +36,9 @@ def simulate_cascade(
     Every cascade has a receptor, two kinases side by side, and a transcription factor that reads its genes:
     ``output <- receptor_i <- kinase_ia, kinase_ib <- factor_i <- genes``. The kinases are interchangeable: either alone
     carries the whole signal. The genes of the planted cascades differ between the classes, and all of them carry
-    the same signal: the cascades are redundant, and a network may use one and neglect the other. Hubs are read
-    directly by the output and read many genes that differ in nothing. They have the shape of important nodes.
+    the same signal: the cascades are redundant, and a network may use one and neglect the other. Hubs stand close to
+    the output and read many genes, nearly all of which differ in nothing, but also a few of the planted cascades'. By
+    their place in the network they get large weights, whatever the samples are.
 
     Counts are Poisson around a mean of the gene (log-normal) times the depth of the cell (log-normal), a share of which
     falls on each gene; values are ``log1p`` of counts scaled to the mean depth.
@@ -49,6 +51,8 @@ def simulate_cascade(
         Cascades, and how many of them carry the signal.
     genes_per_factor, n_hubs, genes_per_hub
         Sizes.
+    shared_per_hub
+        Genes of the planted cascades, drawn at random, that a hub reads besides its own.
     fold
         A gene of a planted cascade is as many times higher or lower (at random) in active cells.
     depth
@@ -91,6 +95,10 @@ def simulate_cascade(
     for i in range(n_hubs):
         links.append((OUTPUT, f"hub_{i + 1}"))
         read_genes(f"hub_{i + 1}", genes_per_hub, planted=False)
+        shared = rng.choice(
+            n_planted * genes_per_factor, min(shared_per_hub, n_planted * genes_per_factor), replace=False
+        )
+        links += [(f"hub_{i + 1}", f"{genes[gene]}_gene") for gene in sorted(shared)]
         truth.append((f"hub_{i + 1}", False, "hub"))
     active = rng.permutation(np.arange(n_samples) % 2).astype(bool)
     return Simulation(
@@ -99,8 +107,8 @@ def simulate_cascade(
         truth=pd.DataFrame(truth, columns=["node", "planted", "role"]),
         about={
             "simulator": "cascade", "n_samples": n_samples, "n_cascades": n_cascades, "n_planted": n_planted,
-            "genes_per_factor": genes_per_factor, "n_hubs": n_hubs, "genes_per_hub": genes_per_hub, "fold": fold,
-            "depth": depth, "seed": seed,
+            "genes_per_factor": genes_per_factor, "n_hubs": n_hubs, "genes_per_hub": genes_per_hub,
+            "shared_per_hub": shared_per_hub, "fold": fold, "depth": depth, "seed": seed,
         },
     )  # fmt: skip
 
