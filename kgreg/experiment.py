@@ -17,6 +17,7 @@ from kgreg.experiment_sections import (
     NETWORKS,
     AnyNetwork,
     DataSection,
+    DecodeSection,
     KnockoutsSection,
     KnowledgeSection,
     NetworkSection,
@@ -40,6 +41,7 @@ class Experiment(Section):
     network: AnyNetwork = NetworkSection()
     training: TrainingSection = TrainingSection()
     nulls: NullsSection = NullsSection()
+    decode: DecodeSection = DecodeSection()
     knockouts: KnockoutsSection = KnockoutsSection(automatic=3)
     output: OutputSection = OutputSection()
 
@@ -126,7 +128,9 @@ def recipe_names() -> list[str]:
     files = {entry.name.removesuffix(".toml"): entry for entry in folder.iterdir() if entry.name.endswith(".toml")}
     # A file that names its data is a whole experiment.
     return sorted(
-        name for name, file in files.items() if "file" not in tomllib.loads(file.read_text("utf-8")).get("data", {})
+        name
+        for name, file in files.items()
+        if not {"file", "modalities"} & tomllib.loads(file.read_text("utf-8")).get("data", {}).keys()
     )
 
 
@@ -163,13 +167,16 @@ def _with_recipe(record: dict[str, Any], origin: str) -> dict[str, Any]:
 
 def _resolve_paths(experiment: Experiment, base: Path) -> Experiment:
     record = experiment.to_dict()
-    if not record["data"]["file"].startswith("scanpy:"):
-        record["data"]["file"] = str(base / record["data"]["file"])
+    files = [(record["data"], key) for key in ("file", "obs")]
+    files += [(modality, key) for modality in record["data"]["modalities"].values() for key in ("file", "map")]
+    for section, key in files:
+        if section[key] is not None and not section[key].startswith("scanpy:"):
+            section[key] = str(base / section[key])
     if record["knowledge"]["store"] is not None and "://" not in record["knowledge"]["store"]:
         record["knowledge"]["store"] = str(base / record["knowledge"]["store"])
     if record["knowledge"]["blueprint"] is not None:
         record["knowledge"]["blueprint"] = str(base / record["knowledge"]["blueprint"])
-    for role in ("terms", "hierarchy", "annotations", "interactions"):
+    for role in ("terms", "hierarchy", "annotations", "interactions", "network"):
         query = record["knowledge"][role]
         if query is not None and (query.endswith(".cypher") or Path(query).suffix):
             record["knowledge"][role] = str(base / query)

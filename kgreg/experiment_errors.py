@@ -6,7 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -68,11 +68,18 @@ def explain(
 
 def _keys_at(model: type[BaseModel], place: list[str]) -> tuple[str, list[str]]:
     """Return the section's name and its keys."""
-    if not place:
-        return "", list(model.model_fields)
-    field = model.model_fields.get(place[0])
-    section = field.annotation if field is not None else None
-    keys = list(section.model_fields) if isinstance(section, type) and issubclass(section, BaseModel) else []
+    keys = list(model.model_fields)
+    section: Any = model
+    for part in place:
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            field = section.model_fields.get(part)
+            section = None if field is None else field.annotation
+        elif get_origin(section) is dict:  # of sections, by names that the user gives
+            section = get_args(section)[1]
+        else:
+            section = None
+        is_model = isinstance(section, type) and issubclass(section, BaseModel)
+        keys = list(section.model_fields) if is_model else []
     return ".".join(place), keys
 
 

@@ -25,7 +25,7 @@ def usable_features(samples: Samples, features: list[str], constant: ConstantGen
     DataError
         If some do not vary (an all-zero column, say) and ``constant="error"``; the message names them.
     """
-    varied = _varying(samples.x)
+    varied = _varying(samples)
     varying = {feature for feature, varies in zip(samples.features, varied, strict=True) if varies}
     flat = [feature for feature in features if feature not in varying]
     if flat and constant == "error":
@@ -49,16 +49,27 @@ def input_table(samples: Samples, matched: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         ``matched`` itself for data of one layer. Otherwise ``feature, gene, label, modality``: the modalities of a
-        gene stand together, in the order of the layers.
+        gene stand together, in the order of the layers. A gene has those modalities in which it was measured.
     """
-    modalities = [name for name in dict.fromkeys(samples.modalities) if name]
-    if not modalities:
+    if not samples.modality_names:
         return matched
-    return matched.merge(pd.DataFrame({"modality": modalities}), how="cross")
+    columns = pd.DataFrame({"feature": samples.features, "modality": samples.modalities})
+    return matched.merge(columns, on="feature", how="left")
 
 
-def _varying(x: NDArray[np.float32] | sparse.csr_matrix) -> NDArray[np.bool_]:
-    """Return which columns hold more than one value."""
+def _varying(samples: Samples) -> NDArray[np.bool_]:
+    """Return which columns hold more than one value, over the samples that have their modality."""
+    if samples.present is None:
+        return _several_values(samples.x)
+    varies = np.zeros(len(samples.features), dtype=np.bool_)
+    of_column = np.asarray(samples.modalities)
+    for m, name in enumerate(samples.modality_names):
+        columns = np.flatnonzero(of_column == name)
+        varies[columns] = _several_values(samples.x[samples.present[:, m] > 0][:, columns])
+    return varies
+
+
+def _several_values(x: NDArray[np.float32] | sparse.csr_matrix) -> NDArray[np.bool_]:
     if isinstance(x, np.ndarray):
         dense: NDArray[np.bool_] = np.ptp(x, axis=0) != 0
         return dense

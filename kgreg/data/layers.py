@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,10 +17,28 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
-def read_layers(
-    adata: AnnData, layer: str | Sequence[str], origin: str
-) -> tuple[NDArray[np.float32] | sparse.csr_matrix, list[str], list[str]]:
-    """Return the matrix ``[n_samples, n_columns]``, the feature and the modality ("" for one layer) of every column.
+@dataclass(frozen=True)
+class Layers:
+    """One layer, or several side by side.
+
+    Attributes
+    ----------
+    x
+        ``[n_samples, n_columns]``; 0 where a sample lacks a layer.
+    features, modalities
+        Of every column: its feature, and its layer ("" for one layer).
+    present
+        ``[n_samples, n_layers]``: whether a sample has the layer; None: every sample has all.
+    """
+
+    x: NDArray[np.float32] | sparse.csr_matrix
+    features: list[str]
+    modalities: list[str]
+    present: NDArray[np.bool_] | None = None
+
+
+def read_layers(adata: AnnData, layer: str | Sequence[str], origin: str) -> Layers:
+    """Return one layer, or several side by side; of several, a sample lacks one that is NaN in all its genes.
 
     Raises
     ------
@@ -29,21 +48,26 @@ def read_layers(
     layers = [layer] if isinstance(layer, str) else list(layer)
     if not layers or len(set(layers)) < len(layers):
         raise DataError(f"The layers are {', '.join(layers) or 'none'}.", "Name one layer or more, each once.")
-    parts = []
-    for name in layers:
-        matrix, features = _matrix(adata, name, origin)
-        _refuse_duplicates(features, origin)
-        _refuse_not_finite(matrix, features, origin, name)
-        parts.append((matrix, features))
+    parts = [read_matrix(adata, name, origin) for name in layers]
     if isinstance(layer, str):
-        return *parts[0], [""] * len(parts[0][1])
+        matrix, features = parts[0]
+        refuse_not_finite(matrix, features, origin, layer)
+        return Layers(matrix, features, [""] * len(features))
+    present = np.ones((adata.n_obs, len(layers)), dtype=np.bool_)
+    matrices = []
+    for m, (name, (matrix, features)) in enumerate(zip(layers, parts, strict=True)):
+        if isinstance(matrix, np.ndarray):
+            present[:, m] = ~np.isnan(matrix).all(axis=1)
+            matrix[~present[:, m]] = 0
+        refuse_not_finite(matrix, features, origin, name)
+        matrices.append(matrix)
     features = [feature for _, names in parts for feature in names]
     modalities = [name for name, (_, names) in zip(layers, parts, strict=True) for _ in names]
-    matrices = [matrix for matrix, _ in parts]
     if all(sparse.issparse(matrix) for matrix in matrices):
-        return sparse.csr_matrix(sparse.hstack(matrices, format="csr")), features, modalities
-    dense = [matrix if isinstance(matrix, np.ndarray) else matrix.toarray() for matrix in matrices]
-    return np.hstack(dense), features, modalities
+        x: NDArray[np.float32] | sparse.csr_matrix = sparse.csr_matrix(sparse.hstack(matrices, format="csr"))
+    else:
+        x = np.hstack([matrix if isinstance(matrix, np.ndarray) else matrix.toarray() for matrix in matrices])
+    return Layers(x, features, modalities, None if present.all() else present)
 
 
 def read_block(adata: AnnData, name: str, origin: str) -> NDArray[np.float32]:
@@ -71,7 +95,14 @@ def read_block(adata: AnnData, name: str, origin: str) -> NDArray[np.float32]:
     return result
 
 
-def _matrix(adata: AnnData, layer: str, origin: str) -> tuple[NDArray[np.float32] | sparse.csr_matrix, list[str]]:
+def read_matrix(adata: AnnData, layer: str, origin: str) -> tuple[NDArray[np.float32] | sparse.csr_matrix, list[str]]:
+    """Return a copy of one layer and the names of its columns.
+
+    Raises
+    ------
+    DataError
+        If it is missing or holds no numbers, or gene names repeat.
+    """
     available = [
         *(["X"] if adata.X is not None else []),
         *(["raw"] if adata.raw is not None else []),
@@ -84,7 +115,9 @@ def _matrix(adata: AnnData, layer: str, origin: str) -> tuple[NDArray[np.float32
     matrix = sparse.csr_matrix(matrix) if sparse.issparse(matrix) else np.asarray(matrix)
     if not np.issubdtype(matrix.dtype, np.number) and matrix.dtype != bool:
         raise DataError(f"The layer '{layer}' of {origin} holds {matrix.dtype}, not numbers.", "Choose another layer.")
-    return matrix.astype(np.float32), [str(name) for name in holder.var_names]
+    features = [str(name) for name in holder.var_names]
+    _refuse_duplicates(features, origin)
+    return matrix.astype(np.float32), features
 
 
 def _refuse_duplicates(features: list[str], origin: str) -> None:
@@ -97,9 +130,10 @@ def _refuse_duplicates(features: list[str], origin: str) -> None:
         )
 
 
-def _refuse_not_finite(
+def refuse_not_finite(
     matrix: NDArray[np.float32] | sparse.csr_matrix, features: list[str], origin: str, layer: str
 ) -> None:
+    """Refuse values that are NaN or infinite."""
     if isinstance(matrix, np.ndarray):
         bad = ~np.isfinite(matrix)
         columns = np.nonzero(bad)[1]

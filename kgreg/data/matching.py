@@ -15,7 +15,7 @@ from kgreg.store.protocol import GraphStore
 from kgreg.store.queries import run_named
 
 #: What can become of a feature, best first.
-OUTCOMES = ("symbol", "alias", "constant", "repeated", "ambiguous", "unknown")
+OUTCOMES = ("symbol", "alias", "constant", "repeated", "ambiguous", "unknown", "unmapped")
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,9 @@ class Matching:
         One row a feature, in their order: ``feature``, ``gene`` (node id or None), ``label`` (its present symbol),
         ``outcome``: *symbol* (the present symbol), *alias* (a previous symbol or synonym of exactly one gene),
         *constant* (matched, but left out because its values do not vary), *repeated* (a second name of a gene that
-        another feature matches better), *ambiguous* (a synonym of several genes), *unknown*; ``note`` names the genes
-        in question.
+        another feature matches better), *ambiguous* (a synonym of several genes), *unknown*, *unmapped* (no gene,
+        as a CpG site that the table of genes does not have, with its modality in the note); ``note`` names the genes in
+        question.
     """
 
     table: pd.DataFrame
@@ -46,6 +47,21 @@ class Matching:
         gone = table["feature"].isin(list(features)) & table["gene"].notna()
         table.loc[gone, ["gene", "outcome", "note"]] = [None, "constant", "same value in every sample"]
         return Matching(table)
+
+    def with_unmapped(self, unmapped: pd.DataFrame | None) -> Matching:
+        """Return the matching with features that are of no gene: ``feature, modality, note``, see ``Samples``."""
+        if unmapped is None or unmapped.empty:
+            return self
+        rows = pd.DataFrame(
+            {
+                "feature": unmapped["feature"],
+                "gene": None,
+                "label": "",
+                "outcome": "unmapped",
+                "note": unmapped["modality"] + ": " + unmapped["note"],
+            }
+        )
+        return Matching(pd.concat([self.table, rows], ignore_index=True))
 
     def summary(self) -> dict[str, Any]:
         """Return the count of every outcome and the names that did not match (JSON values)."""

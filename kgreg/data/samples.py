@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from kgreg.data.anndata_files import open_h5ad
 from kgreg.data.covariates import read_covariates
 from kgreg.data.layers import read_block, read_layers
+from kgreg.data.presence import Missing, settle
 from kgreg.data.targets import RISK, complete_column, read_target
 from kgreg.data.targets import Task as Task
 from kgreg.errors import DataError, some
@@ -54,6 +54,13 @@ class Samples:
         ``[n_samples, k]`` categories and numbers beside the genes (data set, tissue, age), or None.
     blocks
         Name -> ``[n_samples, m]`` float32: further inputs as they lie in ``obsm``, such as fingerprints of drugs.
+    present
+        ``[n_samples, n_modalities]`` 1 where a sample has a modality, else 0, in the order in which ``modalities``
+        names them; the columns of ``x`` that a sample lacks are 0. None: every sample has all.
+    unmapped
+        ``feature, modality, note``: features (CpG sites, microRNAs) that are of no gene, or None.
+    left_out
+        Reason -> number of samples that were left out.
     """
 
     x: NDArray[np.float32] | sparse.csr_matrix
@@ -72,6 +79,9 @@ class Samples:
     parts: NDArray[Any] | None = None
     covariates: pd.DataFrame | None = None
     blocks: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    present: NDArray[np.float32] | None = None
+    unmapped: pd.DataFrame | None = None
+    left_out: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.modalities:
@@ -84,6 +94,11 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def modality_names(self) -> list[str]:
+        """The modalities, in the order of their first columns; empty for data of one layer."""
+        return [name for name in dict.fromkeys(self.modalities) if name]
 
     @property
     def genes(self) -> list[str]:
@@ -158,6 +173,10 @@ class Samples:
             }
         if self.task == "survival":
             more["events"] = int(self.target[:, 1].sum())
+        if self.present is not None:
+            more["lacking"] = self._lacking(self.present)
+        if self.left_out:
+            more["left_out"] = self.left_out
         return {
             "origin": self.origin,
             "sha256": self.sha256,
@@ -166,13 +185,18 @@ class Samples:
             "task": self.task,
             "samples": len(self),
             "features": len(self.genes),
-            "modalities": [name for name in dict.fromkeys(self.modalities) if name],
+            "modalities": self.modality_names,
             "covariates": [] if self.covariates is None else list(self.covariates),
             "blocks": {name: block.shape[1] for name, block in self.blocks.items()},
             "classes": dict(zip(self.classes, counts, strict=True)),
             "groups": None if self.groups is None else len(np.unique(self.groups)),
             **more,
         }
+
+    def _lacking(self, present: NDArray[np.float32]) -> dict[str, int]:
+        """Return for every modality how many samples lack it."""
+        counts = (present == 0).sum(axis=0)
+        return {name: int(count) for name, count in zip(self.modality_names, counts, strict=True)}
 
 
 def read_samples(
@@ -187,6 +211,7 @@ def read_samples(
     split: str | None = None,
     covariates: Sequence[str] = (),
     blocks: Sequence[str] = (),
+    samples: Missing | None = None,
 ) -> Samples:
     """Read samples from an h5ad file or an AnnData object.
 
@@ -215,6 +240,9 @@ def read_samples(
         Columns of ``obs`` that are inputs beside the genes.
     blocks
         Matrices of ``obsm`` that are.
+    samples
+        What to do with samples that lack one of several layers, which is NaN in all genes there: keep "all" that have
+        at least one, or the "complete" ones. Default: such samples are an error.
 
     Raises
     ------
@@ -223,48 +251,79 @@ def read_samples(
         target cannot be learned (see :func:`kgreg.data.targets.read_target`), ``split`` holds anything but "train" and
         "test", both, or a covariate is what is to be learned.
     """
-    adata, origin, sha256 = _open(data)
-    matrix, features, modalities = read_layers(adata, layer, origin)
-    obs = adata.obs
-    target = read_target(obs, label, time, event, task, origin)
+    adata, origin, sha256 = open_h5ad(data)
+    read = read_layers(adata, layer, origin)
+    rows, left_out = np.arange(adata.n_obs), dict[str, int]()
+    if read.present is not None:
+        rows, left_out = settle(read.present, list(dict.fromkeys(read.modalities)), samples, origin)
+    return label_samples(
+        read.x[rows] if len(rows) < adata.n_obs else read.x,
+        read.features,
+        read.modalities,
+        adata.obs.iloc[rows],
+        origin,
+        Columns(label, time, event, group, task, split, tuple(covariates)),
+        layer=layer if isinstance(layer, str) else ", ".join(layer),
+        sha256=sha256,
+        present=None if read.present is None else read.present[rows],
+        left_out=left_out,
+        blocks={name: read_block(adata, name, origin)[rows] for name in blocks},
+    )
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Columns of a table of samples, by what they are for; see :func:`read_samples`."""
+
+    label: str | Sequence[str] | None = None
+    time: str | None = None
+    event: str | None = None
+    group: str | None = None
+    task: Task | None = None
+    split: str | None = None
+    covariates: tuple[str, ...] = ()
+
+
+def label_samples(
+    x: NDArray[np.float32] | sparse.csr_matrix,
+    features: list[str],
+    modalities: list[str],
+    obs: pd.DataFrame,
+    origin: str,
+    columns: Columns,
+    *,
+    present: NDArray[np.bool_] | None = None,
+    **more: Any,
+) -> Samples:
+    """Return a matrix together with what its samples are to teach, from their table ``obs`` (n rows).
+
+    Raises
+    ------
+    DataError
+        See :func:`read_samples`.
+    """
+    label, time, event = columns.label, columns.time, columns.event
+    target = read_target(obs, label, time, event, columns.task, origin)
     learned = [name for name in ([label] if isinstance(label, str) else [*(label or [])]) + [time, event] if name]
-    groups = None if group is None else complete_column(obs, group, origin).astype(str).to_numpy()
+    groups = None if columns.group is None else complete_column(obs, columns.group, origin).astype(str).to_numpy()
+    covariates = columns.covariates
     return Samples(
-        x=matrix,
+        x=x,
         features=features,
-        names=[str(name) for name in adata.obs_names],
+        names=[str(name) for name in obs.index],
         target=target.values,
         classes=target.classes,
         groups=groups,
         task=target.task,
         label=target.label,
-        layer=layer if isinstance(layer, str) else ", ".join(layer),
         origin=origin,
-        sha256=sha256,
         labels=target.labels,
         modalities=modalities,
-        parts=None if split is None else _parts(obs, split, origin),
+        parts=None if columns.split is None else _parts(obs, columns.split, origin),
         covariates=read_covariates(obs, covariates, learned, origin) if covariates else None,
-        blocks={name: read_block(adata, name, origin) for name in blocks},
+        present=None if present is None or present.all() else present.astype(np.float32),
+        **more,
     )
-
-
-def _open(data: Path | str | AnnData) -> tuple[AnnData, str, str]:
-    if not isinstance(data, (str, Path)):
-        return data, "an AnnData object", ""
-    import anndata
-
-    path = Path(data)
-    if not path.is_file():
-        raise DataError(f"{path} is not a file.", "Give the path of an .h5ad file.")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # notes about files written by older versions of anndata
-            adata = anndata.read_h5ad(path)
-    except Exception as error:  # h5py and anndata raise many kinds for a file that is not what it says
-        raise DataError(f"{path} cannot be read as h5ad: {error}", "Write it with `adata.write_h5ad(...)`.") from error
-    with path.open("rb") as file:
-        return adata, str(path), hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _parts(obs: pd.DataFrame, split: str, origin: str) -> NDArray[Any]:

@@ -1,5 +1,6 @@
-"""From trained networks back to biology: importance, ranking, knockouts."""
+"""From trained networks back to biology: importance, ranking, attention, knockouts."""
 
+from kgreg.decode.edges import edge_scores
 from kgreg.decode.importance import node_importance
 from kgreg.decode.knockout import KnockoutEffect, knock_out, knockout_table
 from kgreg.decode.rank import Explanation, explain, rank_scores
@@ -7,6 +8,7 @@ from kgreg.decode.rank import Explanation, explain, rank_scores
 __all__ = [
     "Explanation",
     "KnockoutEffect",
+    "edge_scores",
     "explain",
     "knock_out",
     "knockout_table",

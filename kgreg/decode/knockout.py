@@ -19,6 +19,7 @@ from kgreg.fit.crossval import CrossValidation
 from kgreg.fit.fitted import FittedModel
 from kgreg.fit.readings import Readings, as_readings
 from kgreg.fit.threads import limit_threads
+from kgreg.nn.knockouts import KnockedOut
 from kgreg.progress import Progress, no_progress
 
 
@@ -64,29 +65,58 @@ def knock_out_each(
 ) -> Iterator[KnockoutEffect]:
     """As :func:`knock_out`, for one set of inputs after the other; ``silent [n_inputs]``.
 
-    Of the network only what reads a silenced input is computed again, and only in samples where it changes.
+    Of the network only what reads a silenced input is computed again, and only in samples where it changes. A modality
+    that a sample lacks stays missing there.
     """
-    inputs = model.preprocessing.apply(as_readings(x)).everything()
+    readings = as_readings(x)
     with torch.inference_mode():
-        passed = model.network(inputs)
+        passed = model.network(model.preprocessing.apply(readings).everything())
     predicted, before = model.predicted(passed.outputs), passed.hidden.numpy()
     spread = before.astype(np.float64).std(axis=1)
     widths = model.network.term_widths
-    scaler = model.preprocessing.scaler
-    values = torch.from_numpy(((silent - scaler.mean) / scaler.sd).astype(np.float32))
-    for changed in model.network.knock_out(inputs, knockouts, values):
+    for changes in _changes(model, readings, knockouts, silent):
         outputs = np.zeros_like(predicted)
-        if len(changed.samples):
-            outputs[changed.samples] = model.predicted(changed.outputs) - predicted[changed.samples]
         squares = np.zeros(before.shape)
-        at = np.ix_(changed.neurons, changed.rows)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            moved = (changed.hidden.numpy().astype(np.float64) - before[at]) / spread[changed.neurons, None]
-        squares[at] = np.where(spread[changed.neurons, None] > 0, moved, 0.0) ** 2
+        for rows, changed in changes:
+            members = rows[changed.samples]
+            if len(members):
+                outputs[members] = model.predicted(changed.outputs) - predicted[members]
+            at = np.ix_(changed.neurons, rows[changed.rows])
+            with np.errstate(divide="ignore", invalid="ignore"):
+                moved = (changed.hidden.numpy().astype(np.float64) - before[at]) / spread[changed.neurons, None]
+            squares[at] = np.where(spread[changed.neurons, None] > 0, moved, 0.0) ** 2
         subsystems = squares[:0]
         if len(widths):
             subsystems = np.add.reduceat(squares, np.cumsum(widths) - widths, axis=0) / widths[:, None]
         yield KnockoutEffect(outputs, np.sqrt(subsystems).astype(np.float32))
+
+
+def _changes(
+    model: FittedModel, readings: Readings, knockouts: Sequence[Sequence[int]], silent: NDArray[np.float32]
+) -> Iterator[list[tuple[NDArray[np.int64], KnockedOut]]]:
+    """Yield for every knockout what it changes: parts of the samples, and the change in each.
+
+    What a sample lacks stays as it is, so that samples with the same modalities are computed together.
+    """
+    scaler, presence = model.preprocessing.scaler, readings.presence
+    values = ((silent - scaler.mean) / scaler.sd).astype(np.float32)
+    groups = [(np.arange(len(readings)), values)]
+    if presence is not None:
+        patterns, which = np.unique(presence.present, axis=0, return_inverse=True)
+        groups = [
+            (np.flatnonzero(which.reshape(-1) == p), np.where(pattern[presence.modality_of] > 0, values, 0.0))
+            for p, pattern in enumerate(patterns)
+        ]
+    sweeps = [
+        model.network.knock_out(
+            model.preprocessing.apply(readings.rows(rows)).everything(),
+            knockouts,
+            torch.from_numpy(own.astype(np.float32)),
+        )
+        for rows, own in groups
+    ]
+    for changed in zip(*sweeps, strict=True):
+        yield [(rows, one) for (rows, _), one in zip(groups, changed, strict=True)]
 
 
 def knockout_table(

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression, Ridge
 
+from kgreg.data.presence import Presence
 from kgreg.data.samples import Samples
 from kgreg.data.scaling import Scaler
 from kgreg.data.splits import Split
@@ -56,7 +57,8 @@ def fit_baseline(
     Parameters
     ----------
     features
-        See :meth:`kgreg.data.Samples.columns`.
+        See :meth:`kgreg.data.Samples.columns`. Where samples lack a modality the scaling is fitted without them, and
+        what they lack is 0, as for the network; that needs the table.
     extra
         ``[n_samples, m]`` further inputs, scaled already, such as :func:`kgreg.data.dense_inputs` returns.
 
@@ -67,7 +69,11 @@ def fit_baseline(
         the penalty that was chosen.
     """
     x = samples.columns(features)
-    scaled = Scaler.fit(x[split.train], settings.scale).transform(x)
+    presence = None
+    if isinstance(features, pd.DataFrame):
+        presence = Presence.of(samples, features["modality"].tolist())
+    seen = None if presence is None else presence.rows(split.train)
+    scaled = Scaler.fit(x[split.train], settings.scale, seen).transform(x, presence)
     if extra is not None:
         scaled = np.concatenate([scaled, extra], axis=1)
     balanced = settings.class_weight == "balanced"

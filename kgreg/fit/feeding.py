@@ -41,6 +41,7 @@ class Batch:
             move(given.covariates),
             {name: move(rows) for name, rows in given.rows.items()},
             move(given.counts),
+            move(given.present),
         )
         return replace(self, inputs=moved, target=self.target.to(device))
 
@@ -83,10 +84,14 @@ def _stack(parts: Sequence[Scaled]) -> Scaled:
     covariates = None
     if parts[0].covariates is not None:
         covariates = np.concatenate([part.covariates for part in parts if part.covariates is not None])
+    present = None
+    if parts[0].present is not None:
+        present = np.concatenate([part.present for part in parts if part.present is not None])
     joined = Scaled(
         join([part.x for part in parts]),
         covariates,
         {name: join([part.blocks[name] for part in parts]) for name in parts[0].blocks},
+        present=present,
     )
     return joined.with_shared_rows() if any(part.ids for part in parts) else joined
 

@@ -12,9 +12,11 @@ from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from kgreg.data.targets import Task
+from kgreg.errors import FitError
 from kgreg.fit.baseline import grid_of
 from kgreg.fit.cox import fit_cox
 from kgreg.fit.metrics import MAIN_METRIC, score
+from kgreg.fit.selection import select_columns
 from kgreg.nn.guided import GuidedNetwork
 
 #: Weights ``[n_outputs, n_read]`` and biases ``[n_outputs]``.
@@ -34,7 +36,8 @@ def fit_probe(
 
     Logistic regression for classes and labels, ridge for values, Cox regression for survival, on columns of mean 0 and
     standard deviation 1 (folded into the weights). The penalty is chosen on the stopping part, then the head is fitted
-    on both parts together, as the linear baseline is.
+    on both parts together, as the linear baseline is. With ``network.probe_p`` the head reads only those units of the
+    named nodes that have a univariate p value below it in the samples that the head is fitted on.
 
     Parameters
     ----------
@@ -42,10 +45,20 @@ def fit_probe(
         What is read ``[n, head.in_features]`` and the target, of the fitted and of the stopping part.
     balanced
         Whether classes, and both values of a label, count the same.
+
+    Raises
+    ------
+    FitError
+        If nothing of what is read varies over the samples.
     """
     read, target = (np.concatenate([a, b]) for a, b in zip(fit, stop, strict=True))
     mean, spread = read.mean(axis=0), read.std(axis=0)
-    used = np.flatnonzero(spread > 1e-8 * max(float(spread.max(initial=0.0)), 1e-30))
+    varies = np.flatnonzero(spread > 1e-8 * max(float(spread.max(initial=0.0)), 1e-30))
+    if not len(varies):
+        raise FitError(
+            "What the head is to read has the same value in all training samples: the network has learned nothing.",
+            "Lower the penalties of [network] (lasso, say) or the learning rate, or train for more epochs.",
+        )
     fitters: dict[Task, Callable[[NDArray[Any], NDArray[Any], float], Linear]] = {
         "classification": lambda x, y, c: _classes(x, y, c, n_outputs, balanced, seed),
         "multilabel": lambda x, y, c: _labels(x, y, c, balanced, seed),
@@ -54,18 +67,28 @@ def fit_probe(
     }
     fitter, (name, grid) = fitters[task], grid_of(task)
 
-    def standardised(x: NDArray[Any]) -> NDArray[np.float64]:
+    def standardised(x: NDArray[Any], used: NDArray[np.int64]) -> NDArray[np.float64]:
         scaled: NDArray[np.float64] = ((x - mean) / np.where(spread > 0, spread, 1.0))[:, used].astype(np.float64)
         return scaled
 
+    def chosen(x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.int64]:
+        if network.probe_p is None:
+            return varies
+        units = int(network.term_widths.sum())  # what stands beside them, covariates say, is not chosen among
+        told = select_columns(task, x[:, :units], y, network.probe_p)
+        return varies[np.isin(varies, told) | (varies >= units)]
+
+    of_fit = chosen(*fit)
+
     def quality(penalty: float) -> float:
-        weight, bias = fitter(standardised(fit[0]), fit[1], penalty)
-        outputs = standardised(stop[0]) @ weight.T + bias
+        weight, bias = fitter(standardised(fit[0], of_fit), fit[1], penalty)
+        outputs = standardised(stop[0], of_fit) @ weight.T + bias
         value = score(task, stop[1], _predicted(task, outputs).astype(np.float32))[MAIN_METRIC[task]]
         return value if np.isfinite(value) else -np.inf
 
     best = max(grid, key=quality)
-    weight, bias = fitter(standardised(read), target, best)
+    used = chosen(read, target)
+    weight, bias = fitter(standardised(read, used), target, best)
     full = np.zeros((n_outputs, read.shape[1]))
     full[:, used] = weight / spread[used]
     with torch.no_grad():

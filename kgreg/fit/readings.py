@@ -13,6 +13,7 @@ from scipy import sparse
 
 from kgreg.blueprint.model import Blueprint
 from kgreg.data.covariates import CovariateEncoder
+from kgreg.data.presence import Presence
 from kgreg.data.samples import Samples
 from kgreg.data.scaling import Scale, Scaler
 from kgreg.nn.hierarchy import SparseRows
@@ -27,17 +28,19 @@ class Readings:
     """The inputs of n samples, in the units of the data.
 
     ``x [n, n_inputs]`` in the order of ``blueprint.inputs``; ``covariates``: n rows, or None; ``blocks``: name ->
-    ``[n, size]``.
+    ``[n, size]``; ``presence``: which samples have which modality, None if all have all.
     """
 
     x: NDArray[np.float32]
     covariates: pd.DataFrame | None = None
     blocks: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    presence: Presence | None = None
 
     @classmethod
     def of(cls, samples: Samples, blueprint: Blueprint) -> Readings:
         """Return what a network on ``blueprint`` reads of ``samples``."""
-        return cls(samples.columns(blueprint.inputs), samples.covariates, samples.blocks)
+        presence = Presence.of(samples, blueprint.inputs["modality"].tolist())
+        return cls(samples.columns(blueprint.inputs), samples.covariates, samples.blocks, presence)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -45,7 +48,8 @@ class Readings:
     def rows(self, rows: Rows) -> Readings:
         """Return some of the samples."""
         covariates = None if self.covariates is None else self.covariates.iloc[rows]
-        return Readings(self.x[rows], covariates, {name: block[rows] for name, block in self.blocks.items()})
+        presence = None if self.presence is None else self.presence.rows(rows)
+        return Readings(self.x[rows], covariates, {name: block[rows] for name, block in self.blocks.items()}, presence)
 
 
 def as_readings(x: Readings | NDArray[np.float32]) -> Readings:
@@ -64,7 +68,7 @@ class Preprocessing:
     def fit(cls, readings: Readings, scale: Scale, everyone: pd.DataFrame | None = None) -> Preprocessing:
         """Fit on training samples; ``everyone``: the covariates of all samples, for their categories."""
         encoder = None if readings.covariates is None else CovariateEncoder.fit(readings.covariates, everyone)
-        return cls(Scaler.fit(readings.x, scale), encoder)
+        return cls(Scaler.fit(readings.x, scale, readings.presence), encoder)
 
     def apply(self, readings: Readings) -> Scaled:
         """Return the readings as the network takes them."""
@@ -72,20 +76,24 @@ class Preprocessing:
         if self.encoder is not None and readings.covariates is not None:
             covariates = self.encoder.transform(readings.covariates)
         blocks = {name: _sparse_if_few(block) for name, block in readings.blocks.items()}
-        return Scaled(_sparse_if_few(self.scaler.transform(readings.x)), covariates, blocks)
+        scaled = self.scaler.transform(readings.x, readings.presence)
+        present = None if readings.presence is None else readings.presence.present
+        return Scaled(_sparse_if_few(scaled), covariates, blocks, present=present)
 
 
 @dataclass(frozen=True)
 class Scaled:
     """Inputs as the network takes them; what is mostly zero as CSR.
 
-    ``ids``: "genes" or the name of a block -> ``[n]`` number of the different row that a sample has, where rows repeat.
+    ``ids``: "genes" or the name of a block -> ``[n]`` number of the different row that a sample has, where rows repeat;
+    ``present [n, n_modalities]`` 1 where a sample has a modality, in the order of ``blueprint.inputs``, or None.
     """
 
     x: NDArray[np.float32] | sparse.csr_matrix
     covariates: NDArray[np.float32] | None = None
     blocks: Mapping[str, NDArray[np.float32] | sparse.csr_matrix] = field(default_factory=dict)
     ids: Mapping[str, Rows] = field(default_factory=dict)
+    present: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return int(self.x.shape[0])
@@ -106,7 +114,8 @@ class Scaled:
             else:
                 tables[name] = _take(table, rows)
         weight = None if counts is None else torch.from_numpy(counts)
-        return Inputs(tables.pop("genes"), tables, covariates, index, weight)
+        present = None if self.present is None else torch.from_numpy(self.present[rows])
+        return Inputs(tables.pop("genes"), tables, covariates, index, weight, present)
 
     def everything(self) -> Inputs:
         """Return the inputs of all samples, for one network."""

@@ -80,11 +80,15 @@ class GuidedNetwork(nn.Module, ABC):
     supervised
         Whether the training loss has the task in it. If not, the network is trained by ``loss`` alone, and then a
         linear head (``self.head``, an ``nn.Linear``) is fitted to what :meth:`read` returns of the training samples.
+    probe_p
+        Of a network that is not supervised: the p value below which a unit of the named nodes must tell something of
+        the outcome by itself for the head to read it. None: the head reads all.
     piece
         Samples that are computed at a time where no gradient is needed.
     """
 
     supervised: bool = True
+    probe_p: float | None = None
     piece: int = 4096
     head: nn.Linear
 
@@ -127,6 +131,14 @@ class GuidedNetwork(nn.Module, ABC):
     def read(self, passed: Passed) -> Tensor:
         """Return what the head reads, ``[batch, head.in_features]``: by default all levels."""
         return torch.cat(passed.levels, dim=1)
+
+    def edge_attention(self, x: Tensor | Inputs) -> Tensor | None:
+        """Return how much attention goes along each interaction, mean over the samples; None without attention.
+
+        In units of uniform attention, ``[n_interactions]`` in the order of ``blueprint.interactions``; NaN for one that
+        the network does not use.
+        """
+        return None
 
     # ---- what all of them offer --------------------------------------------------------------------------------------
 

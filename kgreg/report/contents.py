@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -33,6 +33,8 @@ class ReportContents:
         Of :class:`kgreg.decode.Explanation`.
     knockouts
         Of :func:`kgreg.decode.knockout_table`; may be empty.
+    edges
+        Of :func:`kgreg.decode.edge_scores`; may be empty.
     run
         ``kgreg, started, seconds, command, seed, packages, platform``.
     """
@@ -48,3 +50,9 @@ class ReportContents:
     stability: Mapping[str, Mapping[str, float]]
     knockouts: pd.DataFrame
     run: Mapping[str, Any]
+    edges: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def has_terms(self) -> bool:
+        """Whether subsystems were ranked; networks over interactions have none."""
+        return bool((self.ranking["kind"] == "term").any())

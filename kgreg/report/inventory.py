@@ -20,6 +20,7 @@ _OUTCOMES = {
     "ambiguous": "synonym of several genes: not guessed",
     "constant": "same value in every sample: left out",
     "unknown": "not known to the graph",
+    "unmapped": "feature without a gene in the table of genes: left out",
 }
 _STEPS = {
     "root": "not below the chosen root",
@@ -33,6 +34,7 @@ _STEPS = {
     "features": "gene that the data do not measure, or that was not asked for",
     "genes": "gene of the data that no term of the network annotates",
     "constant": "gene with one value in all samples",
+    "interactions": "interactions that were left out, counted",
 }
 
 
@@ -113,17 +115,23 @@ def network_figures(contents: ReportContents) -> list[tuple[str, str]]:
         "roots": "roots read by the output",
         "gene_links": "links from genes",
         "term_links": "links between terms",
+        "interactions": "interactions between genes",
         "neurons": "neurons in terms",
     }
-    return [(names.get(key, key), count(value)) for key, value in contents.blueprint.summary().items()]
+    rows = [(names.get(key, key), count(value)) for key, value in contents.blueprint.summary().items() if value]
+    for compiled in contents.blueprint.provenance.get("compiled", []):
+        rows += [(key.replace("_", " "), count(value)) for key, value in compiled.get("graph", {}).items()]
+    return rows
 
 
 def options(contents: ReportContents) -> list[str]:
     """Return the options of the compiler, one line a compilation."""
     compiled = contents.blueprint.provenance.get("compiled", [])
-    return [
-        ", ".join(f"{key} = {_value(value)}" for key, value in entry.items() if value is not None) for entry in compiled
-    ]
+    lines = []
+    for entry in compiled:
+        shown = [(key, value) for key, value in entry.items() if value is not None and key != "graph"]
+        lines.append(", ".join(f"{key} = {_value(value)}" for key, value in shown))
+    return lines
 
 
 def sources(contents: ReportContents) -> list[dict[str, str]]:

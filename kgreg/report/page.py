@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from kgreg.disk import replace_text
 from kgreg.errors import OutputError
-from kgreg.report import figures, inventory, knockout_figures, summary, tables, task_figures
+from kgreg.report import edge_tables, figures, inventory, knockout_figures, summary, tables, task_figures
 from kgreg.report.contents import ReportContents
 from kgreg.report.embed import asset, figure_json, plotly_script, safe_json, script_hash, script_text
 from kgreg.report.explorer import explorer_data
@@ -89,9 +89,11 @@ def _figures(contents: ReportContents) -> dict[str, Any]:
         drawn["survival"] = task_figures.survival_plot(contents.predictions, time or "time")
     else:
         drawn["regression"] = figures.regression_plot(contents.predictions, data["label"])
-    drawn["levels"] = figures.level_plot(contents.blueprint)
-    first = tables.outputs_of(contents.ranking)
-    drawn["hierarchy"] = hierarchy_plot(contents.blueprint, contents.ranking, first[0] if first else "all")
+    if len(contents.blueprint.terms):
+        drawn["levels"] = figures.level_plot(contents.blueprint)
+    if contents.has_terms:
+        first = tables.outputs_of(contents.ranking)
+        drawn["hierarchy"] = hierarchy_plot(contents.blueprint, contents.ranking, first[0] if first else "all")
     knockouts = contents.knockouts
     if len(knockouts):
         if knockouts["knockout"].nunique() > 1:
@@ -114,6 +116,7 @@ def _context(contents: ReportContents) -> dict[str, Any]:
         "guide": summary.guide(contents),
         "verdict": summary.verdict(metrics),
         "tiles": summary.tiles(contents),
+        "has_terms": contents.has_terms,
         "metrics": metrics,
         "metric_table": summary.metric_table(metrics),
         "comparisons": summary.comparison_table(metrics),
@@ -121,6 +124,7 @@ def _context(contents: ReportContents) -> dict[str, Any]:
         "nulls": {arm["arm"]: arm["draws"] for arm in metrics["arms"] if arm["arm"] in ("rewired", "labels")},
         "terms": tables.ranking_panels(contents, "term"),
         "genes": tables.ranking_panels(contents, "gene"),
+        "edges": edge_tables.edge_panels(contents),
         "knockouts": tables.knockout_panels(knockouts) if len(knockouts) else [],
         "n_knockouts": int(knockouts["knockout"].nunique()) if len(knockouts) else 0,
         "data": contents.data,

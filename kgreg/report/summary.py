@@ -34,8 +34,10 @@ def asked(contents: ReportContents) -> str:
         "multilabel": ("predict", plural(len(data.get("labels", {})), "label")),
         "survival": ("predict", f"survival (“{data['label']}”)"),
     }.get(data["task"], ("predict", f"“{data['label']}”"))
+    parts = [plural(network[key], word) for key, word in (("terms", "term"), ("interactions", "interaction"))]
+    shown = [part for part, key in zip(parts, ("terms", "interactions"), strict=True) if network[key]]
     return (
-        f"Can a network wired like {guide(contents)} ({plural(network['terms'], 'term')} over "
+        f"Can a network wired like {guide(contents)} ({' and '.join(shown)} over "
         f"{plural(network['genes'], 'gene')}) {verb} {what} in {plural(data['samples'], 'sample')}, and which of "
         "its parts does it use?"
     )
@@ -91,6 +93,8 @@ def tiles(contents: ReportContents) -> list[dict[str, str]]:
                 "note": f"{name_of_metric(main)}, n = {plural(value['n'], metrics['unit'])}{draws}, seed {seed}",
             }
         )
+    if not contents.has_terms:
+        return shown
     terms = contents.ranking[(contents.ranking["kind"] == "term") & (contents.ranking["output"] == "all")]
     tested = terms[terms["q"].notna()]
     stable = contents.stability.get("term", {})

@@ -53,6 +53,9 @@ def ranking_panels(contents: ReportContents, kind: str) -> list[dict[str, Any]]:
     """Return for every output the best nodes of a kind as rows of text, and what to say above them."""
     mine = contents.ranking[contents.ranking["kind"] == kind]
     links = contents.blueprint.edges["source"].value_counts()
+    if not contents.has_terms:
+        partners = contents.blueprint.interactions
+        links = pd.concat([partners["source"], partners["target"]]).value_counts()
     panels = []
     for output in outputs_of(contents.ranking):
         rows = mine[mine["output"] == output]

@@ -11,7 +11,7 @@ import joblib
 import pandas as pd
 import torch
 
-from kgreg.decode import explain, knockout_table
+from kgreg.decode import edge_scores, explain, knockout_table
 from kgreg.errors import OutputError
 from kgreg.experiment import Experiment, read_experiment
 from kgreg.fit import CrossValidation, cross_validate
@@ -20,10 +20,12 @@ from kgreg.runs.environment import describe_environment
 from kgreg.runs.folder import RunFolder, check_output, write_json
 from kgreg.runs.records import (
     load_compiled,
+    load_edges,
     load_explanation,
     load_trained,
     read_table,
     save_compiled,
+    save_edges,
     save_explanation,
     save_trained,
 )
@@ -33,6 +35,7 @@ from kgreg.runs.stages import Compiled, compile_experiment, knockouts_of, settin
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from mudata import MuData
 
 #: The stages of a run, in order.
 STAGES = ("compile", "train", "explain", "knockout", "report")
@@ -45,7 +48,7 @@ def run_experiment(
     experiment: Experiment | Path | str,
     *,
     output: Path | str | None = None,
-    data: AnnData | None = None,
+    data: AnnData | MuData | None = None,
     force: bool = False,
     resume: bool = False,
     until: str = "report",
@@ -100,7 +103,7 @@ def run_experiment(
 def continue_run(
     path: Path | str,
     *,
-    data: AnnData | None = None,
+    data: AnnData | MuData | None = None,
     again: Sequence[str] = (),
     until: str = "report",
     workers: int | None = None,
@@ -126,7 +129,7 @@ def knock_out_again(
     path: Path | str,
     knockouts: Mapping[str, Sequence[str]],
     *,
-    data: AnnData | None = None,
+    data: AnnData | MuData | None = None,
     progress: Progress = no_progress,
 ) -> pd.DataFrame:
     """Knock other genes out of the trained networks of a run; nothing is written."""
@@ -145,7 +148,7 @@ class _Stages:
         folder: RunFolder,
         experiment: Experiment,
         compiled: Compiled | None,
-        data: AnnData | None,
+        data: AnnData | MuData | None,
         progress: Progress,
         workers: int | None = None,
     ) -> None:
@@ -196,6 +199,7 @@ class _Stages:
             replicates=training.replicates,
             rewired=nulls.rewired,
             labels=nulls.labels,
+            controls=nulls.controls,
             seed=training.seed,
             folder=self.folder.path / "models",
             workers=self.workers,
@@ -204,7 +208,10 @@ class _Stages:
         save_trained(self._result, self.folder.path)
 
     def _explain(self) -> None:
-        save_explanation(explain(self.result, self.progress), self.folder.path)
+        decode = self.experiment.decode
+        found = explain(self.result, self.progress, measure=decode.measure, accept=decode.accept)
+        save_explanation(found, self.folder.path)
+        save_edges(edge_scores(self.result, self.progress), self.folder.path)
 
     def _knock_out(self) -> None:
         asked = knockouts_of(self.experiment, load_explanation(self.folder.path))
@@ -219,6 +226,7 @@ class _Stages:
             load_explanation(self.folder.path),
             self.compiled.matching,
             read_table(self.folder.path / "knockouts.parquet"),
+            load_edges(self.folder.path),
             title=self.experiment.title,
             experiment=self.experiment.to_dict(),
             run={

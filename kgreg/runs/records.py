@@ -10,6 +10,7 @@ import pandas as pd
 from kgreg.blueprint import load_blueprint, save_blueprint
 from kgreg.data import Matching, Samples, splits_table
 from kgreg.decode import Explanation
+from kgreg.decode.edges import EDGE_SCORE_COLUMNS
 from kgreg.errors import DataError, OutputError
 from kgreg.experiment import Experiment
 from kgreg.fit import CrossValidation, load_fitted, plan
@@ -20,6 +21,10 @@ from kgreg.runs.stages import Compiled, read_data, settings_of, split_data
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from mudata import MuData
+
+#: Real against control inputs, in the folder of a run.
+_CONTROLS = "controls.parquet"
 
 
 def save_compiled(compiled: Compiled, folder: Path) -> None:
@@ -30,7 +35,7 @@ def save_compiled(compiled: Compiled, folder: Path) -> None:
     write_json(folder / "data.json", compiled.samples.summary())
 
 
-def load_compiled(experiment: Experiment, folder: Path, data: AnnData | None = None) -> Compiled:
+def load_compiled(experiment: Experiment, folder: Path, data: AnnData | MuData | None = None) -> Compiled:
     """Read what :func:`save_compiled` wrote, and the samples from where they came.
 
     Raises
@@ -77,7 +82,7 @@ def load_trained(
 ) -> CrossValidation:
     """Read the trained networks and their scores."""
     training, nulls = experiment.training, experiment.nulls
-    jobs = plan(compiled.splits, training.replicates, nulls.rewired, nulls.labels, training.seed)
+    jobs = plan(compiled.splits, training.replicates, nulls.rewired, nulls.labels, training.seed, nulls.controls)
     arms = {job.arm: arm_blueprint(compiled.blueprint, job.arm, training.seed) for job in jobs}
     models = {}
     for done, job in enumerate(jobs):
@@ -101,14 +106,32 @@ def load_trained(
 
 
 def save_explanation(explanation: Explanation, folder: Path) -> None:
-    """Write ``ranking.parquet`` and ``stability.json``."""
+    """Write ``ranking.parquet``, ``stability.json`` and, where control inputs were trained on, ``controls.parquet``."""
     explanation.ranking.to_parquet(folder / "ranking.parquet", index=False)
     write_json(folder / "stability.json", explanation.stability)
+    if len(explanation.controls):
+        explanation.controls.to_parquet(folder / _CONTROLS, index=False)
 
 
 def load_explanation(folder: Path) -> Explanation:
     """Read what :func:`save_explanation` wrote."""
-    return Explanation(read_table(folder / "ranking.parquet"), read_json(folder / "stability.json"))
+    controls = read_table(folder / _CONTROLS) if (folder / _CONTROLS).exists() else pd.DataFrame()
+    return Explanation(read_table(folder / "ranking.parquet"), read_json(folder / "stability.json"), controls)
+
+
+def save_edges(edges: pd.DataFrame, folder: Path) -> None:
+    """Write ``edges.parquet``, or remove one of an earlier run where the networks have no attention."""
+    path = folder / "edges.parquet"
+    if edges.empty:
+        path.unlink(missing_ok=True)
+    else:
+        edges.to_parquet(path, index=False)
+
+
+def load_edges(folder: Path) -> pd.DataFrame:
+    """Read what :func:`save_edges` wrote; an empty table if it wrote nothing."""
+    path = folder / "edges.parquet"
+    return read_table(path) if path.is_file() else pd.DataFrame(columns=list(EDGE_SCORE_COLUMNS))
 
 
 def read_table(path: Path) -> pd.DataFrame:

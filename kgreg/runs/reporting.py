@@ -22,6 +22,7 @@ def report_result(
     explanation: Explanation,
     matching: Matching,
     knockouts: pd.DataFrame | None = None,
+    edges: pd.DataFrame | None = None,
     *,
     title: str = "kgreg experiment",
     experiment: Mapping[str, Any] | None = None,
@@ -53,6 +54,7 @@ def report_result(
         ranking=explanation.ranking,
         stability=explanation.stability,
         knockouts=knockouts if knockouts is not None else pd.DataFrame(),
+        edges=edges if edges is not None else pd.DataFrame(),
         run={"kgreg": __version__, "seed": result.seed, **about},
     )
     return write_report(contents, Path(path))

@@ -13,7 +13,7 @@ from kgreg.blueprint import Blueprint, load_blueprint
 from kgreg.decode import Explanation
 from kgreg.experiment import Experiment, read_experiment
 from kgreg.runs.folder import RunFolder, read_json
-from kgreg.runs.records import load_explanation, read_table
+from kgreg.runs.records import load_edges, load_explanation, read_table
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,11 @@ class Run:
     def explanation(self) -> Explanation:
         """Ranked genes and subsystems."""
         return load_explanation(self.path)
+
+    @cached_property
+    def edges(self) -> pd.DataFrame:
+        """Interactions by attention (:func:`kgreg.decode.edge_scores`); empty for networks without attention."""
+        return load_edges(self.path)
 
     @cached_property
     def knockouts(self) -> pd.DataFrame:

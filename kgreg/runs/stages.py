@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kgreg.blueprint import Blueprint
 from kgreg.data import (
@@ -16,6 +16,8 @@ from kgreg.data import (
     split_folds,
 )
 from kgreg.data.bundled import bundled_file
+from kgreg.data.multiomics import Modality, is_mudata, read_mudata, read_multiomics
+from kgreg.data.samples import Columns
 from kgreg.decode import Explanation
 from kgreg.experiment import Experiment
 from kgreg.experiment_sections import NetworkSection
@@ -26,6 +28,7 @@ from kgreg.runs.knowledge import make_blueprint
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from mudata import MuData
 
 
 @dataclass(frozen=True)
@@ -62,12 +65,27 @@ def settings_of(experiment: Experiment) -> TrainSettings:
     )
 
 
-def read_data(experiment: Experiment, data: AnnData | None = None) -> Samples:
+def read_data(experiment: Experiment, data: AnnData | MuData | None = None) -> Samples:
     """Read the samples of ``[data]``, from ``data`` if an object is given instead of the file."""
     section = experiment.data
-    source = bundled_file(section.file) if section.file.startswith("scanpy:") else Path(section.file)
+    columns = Columns(
+        section.label, section.time, section.event, section.group, section.task, section.split,
+        tuple(section.covariates),
+    )  # fmt: skip
+    modalities = {
+        name: Modality(own.file or "", own.orient, own.layer, own.map, own.how)
+        for name, own in section.modalities.items()
+    }
+    file = section.file or ""
+    if data is None and not file:
+        return read_multiomics(modalities, str(section.obs), columns, section.samples)
+    source: Any = data
+    if source is None:
+        source = bundled_file(file) if file.startswith("scanpy:") else Path(file)
+    if is_mudata(source):
+        return read_mudata(source, columns, modalities, section.samples, section.blocks)
     return read_samples(
-        data if data is not None else source,
+        source,
         section.label,
         time=section.time,
         event=section.event,
@@ -77,6 +95,7 @@ def read_data(experiment: Experiment, data: AnnData | None = None) -> Samples:
         split=section.split,
         covariates=section.covariates,
         blocks=section.blocks,
+        samples=section.samples,
     )
 
 
@@ -89,7 +108,7 @@ def split_data(experiment: Experiment, samples: Samples) -> list[Split]:
 
 
 def compile_experiment(
-    experiment: Experiment, data: AnnData | None = None, progress: Progress = no_progress
+    experiment: Experiment, data: AnnData | MuData | None = None, progress: Progress = no_progress
 ) -> Compiled:
     """Read the data, match its genes to the store, and compile the network.
 
@@ -100,7 +119,7 @@ def compile_experiment(
     loss_function(samples.task, experiment.training.loss)  # refuses a loss that is for another task
     splits = split_data(experiment, samples)
     matching, blueprint = make_blueprint(experiment, samples, progress)
-    return Compiled(samples, matching, blueprint, splits)
+    return Compiled(samples, matching.with_unmapped(samples.unmapped), blueprint, splits)
 
 
 def knockouts_of(experiment: Experiment, explanation: Explanation) -> dict[str, list[str]]:

@@ -90,8 +90,9 @@ def test_interactions_come_from_a_query_of_ones_own(tmp_path: Path, knowledge_st
 
 def test_without_links_in_the_store_string_says_what_to_load(tmp_path: Path, knowledge_store_path: Path) -> None:
     knowledge = {"guide": "interactions", "interactions": "string", "store": str(knowledge_store_path)}
-    with pytest.raises(BlueprintError, match="None of the 0 interactions"):
+    with pytest.raises(BlueprintError, match="holds no interactions") as caught:
         run(tmp_path, knowledge)
+    assert "kgreg load" in caught.value.hint
 
 
 @pytest.mark.parametrize("guide", ["go", "tables"])

@@ -42,7 +42,7 @@ class Imported:
     def figures(self) -> dict[str, int]:
         """Return the counts of the network, and the samples of each part."""
         parts = self.samples.obs["split"].value_counts()
-        network = {key: n for key, n in self.blueprint.summary().items() if key != "neurons"}
+        network = {k: n for k, n in self.blueprint.summary().items() if k not in ("neurons", "interactions")}
         return {**network, "train": int(parts.get("train", 0)), "test": int(parts.get("test", 0))}
 
 

@@ -153,6 +153,7 @@
     current = index;
     const columns = store.outputs[index];
     if (!columns) return;
+    if (!picture) return search();
     const { data, layout } = figures.hierarchy;
     const trace = data[0];
     const terms = Array.from({ length: store.n_terms }, (_, i) => i);
@@ -279,7 +280,7 @@
       none.hidden = items.some((item) => !item.hidden);
     });
   });
-  document.getElementById("choose-shape").addEventListener("change", (event) => reshape(event.target.value));
+  if (picture) document.getElementById("choose-shape").addEventListener("change", (event) => reshape(event.target.value));
   box.addEventListener("input", search);
   dark.addEventListener("change", redraw);
   function print(on) {
