@@ -28,6 +28,7 @@ from kgreg.blueprint import Blueprint, compile_interactions
 from kgreg.nn.design import Design
 from kgreg.nn.factorization import LaplacianAutoencoder, Multiview
 from kgreg.nn.guided import Given
+from kgreg.nn.integration import BottleneckDesign, LateDesign, MoliDesign
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,11 @@ def interacting(*modalities: str) -> Callable[[int], Blueprint]:
 CASES = {
     "laplacian-autoencoder": Case(LaplacianAutoencoder(), interacting("rna"), "one modality"),
     "multiview": Case(Multiview(), interacting("rna", "methylation", "protein"), "three modalities"),
+    "moli": Case(MoliDesign(), interacting("rna", "methylation", "protein"), "three modalities"),
+    "late": Case(LateDesign(), interacting("rna", "methylation", "protein"), "three modalities"),
+    "bottleneck-autoencoder": Case(
+        BottleneckDesign(), interacting("rna", "methylation", "protein"), "three modalities, one vector"
+    ),
 }
 
 
