@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from sklearn.feature_selection import f_classif, f_regression
+from sklearn.feature_selection import f_classif, r_regression
 
 from kgreg.data.targets import Task
 
@@ -47,7 +47,7 @@ def univariate_p(task: Task, x: NDArray[Any], target: NDArray[Any]) -> Array:
     elif task == "classification":
         found = f_classif(values, target)[1]
     elif task == "regression":
-        found = f_regression(values, np.asarray(target).reshape(-1))[1]
+        found = _correlation_p(values, np.asarray(target, dtype=np.float64).reshape(-1))
     else:
         found = _least_of_labels(values, target)
     p[varies] = np.nan_to_num(found, nan=1.0)
@@ -92,6 +92,15 @@ def cox_score_p(x: Array, target: NDArray[Any]) -> Array:
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = derivative**2 / variance
     p: Array = stats.chi2.sf(statistic, 1)
+    return p
+
+
+def _correlation_p(x: Array, target: Array) -> Array:
+    # Rounding may bring a perfect correlation beyond 1.
+    squared = np.minimum(r_regression(x, target) ** 2, 1.0)
+    freedom = max(len(x) - 2, 1)
+    with np.errstate(divide="ignore"):
+        p: Array = stats.f.sf(squared / (1 - squared) * freedom, 1, freedom)
     return p
 
 

@@ -19,6 +19,7 @@ from kgreg.nn.design import Design
 from kgreg.nn.encoder import Connections, Encoder, fan_in
 from kgreg.nn.guided import Given, GuidedNetwork, Passed, TaskLoss
 from kgreg.nn.laplacian import LaplacianKind, LaplacianPenalty, feature_interactions
+from kgreg.nn.modalities import modalities_of
 from kgreg.nn.readout import Link
 
 Fusion = Literal["mean", "cat"]
@@ -243,12 +244,6 @@ def view_similarity(factors: Sequence[Tensor], present: Tensor | None = None) ->
         return -product.abs().mean()
     shared = (present @ present.t()) > 0
     return -(product.abs() * shared).sum() / shared.sum().clamp(min=1)
-
-
-def modalities_of(blueprint: Blueprint) -> dict[str, NDArray[np.int64]]:
-    """Return modality -> positions of its features in ``blueprint.inputs``, in the order of first appearance."""
-    code, names = pd.factorize(blueprint.inputs["modality"])
-    return {str(name): np.flatnonzero(code == number) for number, name in enumerate(names)}
 
 
 def _penalties(

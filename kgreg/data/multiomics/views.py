@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -155,7 +156,9 @@ def open_mudata(data: Path | str | MuData) -> tuple[MuData, str, str]:
     except ImportError:
         raise DataError(f"Reading {path} needs the package mudata.", "pip install mudata") from None
     try:
-        return mudata.read_h5mu(path), str(path), checksum(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # announcements of how later versions will behave
+            return mudata.read_h5mu(path), str(path), checksum(path)
     except Exception as error:  # h5py, anndata and mudata raise many kinds
         raise DataError(f"{path} cannot be read as h5mu: {error}", "Write it with `mdata.write(...)`.") from error
 

@@ -17,10 +17,10 @@ from kgreg.nn.factorization import (
     FactorizationNetwork,
     LaplacianAutoencoder,
     Multiview,
-    modalities_of,
     view_similarity,
 )
 from kgreg.nn.guided import Given
+from kgreg.nn.modalities import modalities_of
 from tests.nn.laplacian.slow_factorization import slow_pass, small_blueprint
 
 
