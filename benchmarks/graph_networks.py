@@ -15,6 +15,8 @@ resident memory in these steps lies above what graph, network and data held befo
 from __future__ import annotations
 
 import argparse
+import ctypes
+import gc
 import statistics
 import subprocess
 import sys
@@ -107,6 +109,8 @@ def measure(name: str, n_genes: int, n_edges: int, batch: int, repeats: int) -> 
     blueprint = random_blueprint(n_genes, n_edges)
     make = steps_of_layer if name.startswith("layer") else steps_of_design
     step = make(name, blueprint, batch)
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what building has freed would hide what the steps take
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins again from what is held now
     held = memory("VmRSS")
     step()
