@@ -8,7 +8,7 @@ resident memory in these steps lies above what graph, network and data held befo
 
 - each convolution, two layers of 16 features (four heads of 4), the mean read;
 - ``sage`` with 512 sampled genes, over graphs of a quarter of the edges, all, and four times as many;
-- one layer of ``GCNConv`` (1 -> 16) as kgreg computes it, as torch-geometric does with a static graph, and with a
+- one layer of ``GCNConv`` (16 -> 16) as kgreg computes it, as torch-geometric does with a static graph, and with a
   block-diagonal graph of all samples.
 """
 
@@ -74,16 +74,16 @@ def steps_of_layer(name: str, blueprint: Blueprint, batch: int) -> Callable[[], 
     graph = gene_graph(blueprint)
     n = len(graph.genes)
     if name == "layer, kgreg":
-        layer: nn.Module = Gcn(graph.adjacency(), 1, 16)
-        x = torch.randn(n, batch, 1)
+        layer: nn.Module = Gcn(graph.adjacency(), 16, 16)
+        x = torch.randn(n, batch, 16)
         return _stepper(layer, lambda: layer(x).square().mean())
     edges = torch.from_numpy(np.concatenate([np.stack([graph.one, graph.two]), np.stack([graph.two, graph.one])], 1))
-    layer = GCNConv(1, 16, cached=True)
+    layer = GCNConv(16, 16, cached=True)
     if name == "layer, torch-geometric static":
-        x = torch.randn(batch, n, 1)
+        x = torch.randn(batch, n, 16)
         return _stepper(layer, lambda: layer(x, edges).square().mean())
     blocks = torch.cat([edges + b * n for b in range(batch)], dim=1)
-    x = torch.randn(batch * n, 1)
+    x = torch.randn(batch * n, 16)
     return _stepper(layer, lambda: layer(x, blocks).square().mean())
 
 
