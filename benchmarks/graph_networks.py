@@ -3,8 +3,9 @@
     python -m benchmarks.graph_networks [--genes 20000] [--edges 1000000] [--batch 8] [--quick]
 
 Every row is a process of its own on one thread: it draws a random graph, builds the network, takes a step to warm up,
-and then takes steps (zero_grad, forward, loss, backward, Adam) whose median time is printed, with what the peak of the
-resident memory in these steps lies above what graph, network and data held before the first. Rows:
+and then takes steps (zero_grad, forward, loss, backward, Adam). Printed are the median of their CPU time, which is that
+of the clock on a machine without other work, and how far the peak of the resident memory in these steps lies above what
+graph, network and data held before the first. Rows:
 
 - each convolution, two layers of 16 features (four heads of 4), the mean read;
 - ``sage`` with 512 sampled genes, over graphs of a quarter of the edges, all, and four times as many;
@@ -116,9 +117,9 @@ def measure(name: str, n_genes: int, n_edges: int, batch: int, repeats: int) -> 
     step()
     times = []
     for _ in range(repeats):
-        started = time.perf_counter()
+        started = time.process_time()
         step()
-        times.append(time.perf_counter() - started)
+        times.append(time.process_time() - started)
     print(statistics.median(times), memory("VmHWM") - held)
 
 
