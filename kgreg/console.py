@@ -157,10 +157,11 @@ def show_ranking(run: Run, n: int = 3, output: str | None = None) -> None:
         title_style="bold",
         show_lines=True,
     )
-    for name in ("output", "subsystems", "genes"):
+    kinds = [kind for kind in ("term", "gene") if (explanation.ranking["kind"] == kind).any()]
+    for name in ("output", *({"term": "subsystems", "gene": "genes"}[kind] for kind in kinds)):
         table.add_column(name)
     for name in outputs:
-        cells = ["\n".join(map(_ranked, _records(explanation.top(kind, name, n)))) for kind in ("term", "gene")]
+        cells = ["\n".join(map(_ranked, _records(explanation.top(kind, name, n)))) for kind in kinds]
         table.add_row(escape(name), *cells)
     out.print(table)
 
@@ -174,21 +175,22 @@ def show_knockouts(table: pd.DataFrame, n: int = 3) -> None:
     """Print for every knockout the outputs that move most, in whose samples, and the subsystems that move most."""
     if not len(table):
         return
+    has_terms = bool((table["kind"] == "term").any())
+    moved = " and of subsystems (in standard deviations)" if has_terms else ""
     shown = Table(
-        title="Knockouts: change of the mean probability (or value) and of subsystems (in standard deviations), "
-        "with 95 % intervals",
+        title=f"Knockouts: change of the mean probability (or value){moved}, with 95 % intervals",
         title_justify="left",
         title_style="bold",
         show_lines=True,
     )
-    for heading in ("knocked out", "outputs", "subsystems, all samples"):
+    for heading in ("knocked out", "outputs", *(["subsystems, all samples"] if has_terms else [])):
         shown.add_column(heading)
     for knockout, rows in table.groupby("knockout", sort=False):
         groups = rows["group"] != "all" if (rows["group"] != "all").any() else rows["group"] == "all"
         outputs = rows[(rows["kind"] == "output") & groups]
         terms = rows[(rows["kind"] == "term") & (rows["group"] == "all")]
         cells = []
-        for best, where in ((outputs, True), (terms, False)):
+        for best, where in ((outputs, True), *([(terms, False)] if has_terms else [])):
             best = best.sort_values("delta", key=abs, ascending=False, kind="stable").head(n)
             lines = [f"{_target(row, where)} {_with_interval(row, 'delta', '+')}" for row in _records(best)]
             cells.append(escape("\n".join(lines)))

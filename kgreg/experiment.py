@@ -17,6 +17,7 @@ from kgreg.experiment_sections import (
     NETWORKS,
     AnyNetwork,
     DataSection,
+    DecodeSection,
     KnockoutsSection,
     KnowledgeSection,
     NetworkSection,
@@ -40,6 +41,7 @@ class Experiment(Section):
     network: AnyNetwork = NetworkSection()
     training: TrainingSection = TrainingSection()
     nulls: NullsSection = NullsSection()
+    decode: DecodeSection = DecodeSection()
     knockouts: KnockoutsSection = KnockoutsSection(automatic=3)
     output: OutputSection = OutputSection()
 
@@ -174,7 +176,7 @@ def _resolve_paths(experiment: Experiment, base: Path) -> Experiment:
         record["knowledge"]["store"] = str(base / record["knowledge"]["store"])
     if record["knowledge"]["blueprint"] is not None:
         record["knowledge"]["blueprint"] = str(base / record["knowledge"]["blueprint"])
-    for role in ("terms", "hierarchy", "annotations", "interactions"):
+    for role in ("terms", "hierarchy", "annotations", "interactions", "network"):
         query = record["knowledge"][role]
         if query is not None and (query.endswith(".cypher") or Path(query).suffix):
             record["knowledge"][role] = str(base / query)

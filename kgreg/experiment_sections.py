@@ -56,7 +56,7 @@ class DataSection(Section):
     event: str | None = None
     layer: str = "X"
     layers: Annotated[list[str], Field(min_length=1)] | None = None
-    scale: Literal["auto", "standard", "none"] = "auto"
+    scale: Literal["auto", "standard", "max", "none"] = "auto"
     group: str | None = None
     split: str | None = None
     covariates: list[str] = []
@@ -152,12 +152,18 @@ class KnowledgeSection(Section):
     With ``guide = "cypher"``, ``terms``, ``hierarchy`` and ``annotations`` are paths of ``.cypher`` files (or names of
     queries), and ``parameters`` their values. With ``guide = "tables"``, ``hierarchy`` and ``annotations`` are tables
     in files, and no store is opened. With ``guide = "interactions"`` there are no terms, only genes and what joins
-    them; ``interactions`` may also stand beside another guide. With ``guide = "blueprint"``, ``blueprint`` is the path
-    of a folder that holds a compiled hierarchy; no store is opened, and nothing is pruned but what is asked for.
+    them; ``interactions`` may also stand beside another guide. With ``guide = "network"``, ``network`` is a table of
+    directed links between proteins, or a query that returns one, and ``outputs`` names the nodes that are read. With
+    ``guide = "blueprint"``, ``blueprint`` is the path of a folder that holds a compiled network; no store is opened,
+    and nothing is pruned but what is asked for.
     """
 
-    guide: Literal["go", "reactome", "cypher", "tables", "interactions", "blueprint"] = "go"
+    guide: Literal["go", "reactome", "cypher", "tables", "interactions", "network", "blueprint"] = "go"
     blueprint: str | None = None
+    network: str | None = None
+    outputs: Annotated[list[str], Field(min_length=1)] | None = None
+    direction: Literal["along", "against"] | None = None
+    signs: bool = False
     interactions: str | None = None
     min_weight: Annotated[float, Field(ge=0)] = 0.0
     max_shared: Annotated[int, Field(ge=2)] = 50
@@ -208,6 +214,7 @@ class KnowledgeSection(Section):
             raise ValueError(
                 'guide = "interactions" needs interactions = "reactome", "string", or the path of a table or a query'
             )
+        self._consistent_network()
         queries = [key for key in ("terms", "hierarchy", "annotations") if getattr(self, key) is not None]
         if self.guide == "cypher" and len(queries) < 3:
             raise ValueError('guide = "cypher" needs three queries: terms, hierarchy and annotations (.cypher files)')
@@ -217,11 +224,24 @@ class KnowledgeSection(Section):
             )
         if self.guide not in ("cypher", "tables") and queries:
             raise ValueError(f'{", ".join(queries)} mean nothing unless guide = "cypher" or "tables"')
-        if self.guide != "cypher" and self.parameters and not str(self.interactions).endswith(".cypher"):
-            raise ValueError('parameters mean nothing unless guide = "cypher" or interactions is a .cypher file')
+        asked = any(str(query).endswith(".cypher") for query in (self.interactions, self.network))
+        if self.guide != "cypher" and self.parameters and not asked:
+            raise ValueError(
+                'parameters mean nothing unless guide = "cypher", or interactions or network is a .cypher file'
+            )
         if self.max_genes is not None and self.max_genes < self.min_genes:
             raise ValueError(f"max_genes = {self.max_genes} is below min_genes = {self.min_genes}")
         return self
+
+    def _consistent_network(self) -> None:
+        if (self.guide == "network") != (self.network is not None):
+            raise ValueError('guide = "network" and network = "<table, .cypher file or name of a query>" go together')
+        of_networks = ("outputs", "direction", "signs")
+        of_hierarchies = ("min_genes", "max_genes", "redundancy", "max_depth", "root", "levels")
+        for key in of_hierarchies if self.guide == "network" else of_networks:
+            if getattr(self, key) != type(self).model_fields[key].default:
+                other = "means nothing with" if self.guide == "network" else "is for"
+                raise ValueError(f"'{key}' {other} guide = \"network\"; remove it")
 
 
 class NetworkSection(Section):
@@ -237,7 +257,7 @@ class NetworkSection(Section):
     activation: Literal["tanh", "relu", "sigmoid", "identity"] = "tanh"
     norm: Literal["before", "after", "none"] = "before"
     heads: Literal["none", "linear", "tanh", "tanh-linear", "layer"] = "linear"
-    readout: Literal["linear", "terms", "head", "joined", "heads"] = "linear"
+    readout: Literal["linear", "terms", "head", "joined", "heads", "nodes"] = "linear"
     joined_width: Annotated[int, Field(ge=1)] = 6
     auxiliary: Annotated[float, Field(ge=0)] = 0.3
     auxiliary_sum: bool = False
@@ -247,9 +267,11 @@ class NetworkSection(Section):
     dropout: Share = 0.0
     gene_dropout: Share = 0.0
     term_dropout: Share = 0.0
+    sibling_dropout: bool = False
     dropout_before_activation: bool = False
     edge_dropout: Share = 0.0
     edge_dropout_from: Annotated[int, Field(ge=1)] = 1
+    initial: Literal["uniform", "normal"] = "uniform"
     initial_scale: Annotated[float, Field(gt=0)] = 1.0
     initial_norm_scale: Annotated[float, Field(gt=0)] = 1.0
     blocks: dict[str, Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]] = {}
@@ -324,10 +346,29 @@ class TrainingSection(Section):
 
 
 class NullsSection(Section):
-    """``[nulls]``: how many rewired graphs and how many permutations of the labels are trained beside the graph."""
+    """``[nulls]``: how many rewired graphs and permutations of the labels are trained beside the graph, and on how many
+    draws of inputs that are all equally predictive.
+    """
 
     rewired: Annotated[int, Field(ge=0)] = 3
     labels: Annotated[int, Field(ge=0)] = 3
+    controls: Annotated[int, Field(ge=0)] = 0
+
+
+class DecodeSection(Section):
+    """``[decode]``: what a node's importance is, and which networks it is read from.
+
+    ``measure`` "activation": gradient x activation; "gradient": the derivative of the prediction with respect to the
+    node. ``accept``: networks with a larger error on their test samples are left out.
+    """
+
+    measure: Literal["activation", "gradient"] = "activation"
+    accept: Annotated[float, Field(gt=0, le=1)] | None = None
+
+    @field_validator("accept", mode="before")
+    @classmethod
+    def _no_limit(cls, value: Any) -> Any:
+        return None if value == "none" else value
 
 
 class KnockoutsSection(Section):

@@ -323,15 +323,19 @@ def recompile(
     BlueprintError
         If a feature is not an input, or a gene not a gene, of the blueprint, or nothing is left.
     """
+    from kgreg.blueprint.signalling import is_network, recompile_network  # which compiles with what is here
+
     if blueprint.terms.empty:
         return _other_inputs(blueprint, features, inputs)
+    if is_network(blueprint):
+        return recompile_network(blueprint, features, inputs, **options)
     genes = set(blueprint.genes["id"])
     from_gene = blueprint.edges["source"].isin(genes)
     terms = blueprint.edges[~from_gene].rename(columns={"source": "child", "target": "parent"})
     links = blueprint.edges[from_gene].rename(columns={"source": "gene", "target": "term", "relation": "evidence"})
     label = blueprint.nodes.set_index("id")["label"]
     before = blueprint.inputs.rename(columns={"node": "gene"})
-    table = _input_rows(blueprint, features, inputs)
+    table = input_rows(blueprint, features, inputs)
     left_out = before[~before["gene"].isin(table["gene"])].drop_duplicates("gene")
     result = compile_hierarchy(
         terms,
@@ -347,19 +351,23 @@ def recompile(
     asked = pd.DataFrame({"id": left_out["gene"], "label": label.reindex(left_out["gene"]).to_numpy()}).assign(
         step="features", kind="gene", reason=reason
     )
-    parts = [part for part in (blueprint.dropped, asked, result.dropped) if len(part)] or [result.dropped]
     kept = set(result.nodes["id"])
     interactions = blueprint.interactions
     return replace(
         result,
         interactions=interactions[interactions["source"].isin(kept) & interactions["target"].isin(kept)],
         nodes=result.nodes.assign(**{column: nodes[column].to_numpy() for column in ("kind", "width", "source")}),
-        edges=_edges_as_before(result.edges, blueprint.edges),
-        dropped=pd.concat(parts, ignore_index=True),
+        edges=edges_as_before(result.edges, blueprint.edges),
+        dropped=joined_records(blueprint.dropped, asked, result.dropped),
     )
 
 
-def _input_rows(blueprint: Blueprint, features: Sequence[str] | None, inputs: pd.DataFrame | None) -> pd.DataFrame:
+def joined_records(*tables: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of ``Blueprint.dropped`` of several tables, in order."""
+    return pd.concat([part for part in tables if len(part)] or [tables[-1]], ignore_index=True)
+
+
+def input_rows(blueprint: Blueprint, features: Sequence[str] | None, inputs: pd.DataFrame | None) -> pd.DataFrame:
     """Return ``feature, gene, modality`` of the inputs that are asked for, in order."""
     table = blueprint.inputs.rename(columns={"node": "gene"})
     if features is not None:
@@ -378,25 +386,24 @@ def _input_rows(blueprint: Blueprint, features: Sequence[str] | None, inputs: pd
 
 def _other_inputs(blueprint: Blueprint, features: Sequence[str] | None, inputs: pd.DataFrame | None) -> Blueprint:
     """Return a blueprint without terms over other inputs: a graph of genes has nothing to prune."""
-    table = _input_rows(blueprint, features, inputs)
+    table = input_rows(blueprint, features, inputs)
     if "modality" not in table:
         table = table.assign(modality="rna")
     kept = set(table["gene"])
     gone = blueprint.nodes[~blueprint.nodes["id"].isin(kept)]
     reason = "not among the features asked for" if inputs is None else "the data do not measure it"
     left = pd.DataFrame({"id": gone["id"], "label": gone["label"]}).assign(step="features", kind="gene", reason=reason)
-    parts = [part for part in (blueprint.dropped, left) if len(part)] or [blueprint.dropped]
     interactions = blueprint.interactions
     return replace(
         blueprint,
         nodes=blueprint.nodes[blueprint.nodes["id"].isin(kept)],
         inputs=table.rename(columns={"gene": "node"}),
         interactions=interactions[interactions["source"].isin(kept) & interactions["target"].isin(kept)],
-        dropped=pd.concat(parts, ignore_index=True),
+        dropped=joined_records(blueprint.dropped, left),
     )
 
 
-def _edges_as_before(edges: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
+def edges_as_before(edges: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
     """Return ``edges`` with the weight, sign and trainability that those of the same two nodes had."""
     own = edges.merge(before, on=["source", "target"], how="left", suffixes=("", "_before"))
     had = own["relation_before"].notna()

@@ -1,6 +1,7 @@
 """Samples in: AnnData, gene matching, splits, scaling."""
 
 from kgreg.data.bundled import bundled_file
+from kgreg.data.control import control_inputs
 from kgreg.data.covariates import CovariateEncoder
 from kgreg.data.inputs import dense_inputs, input_table, usable_features
 from kgreg.data.matching import Matching, match_blueprint, match_genes, match_names, match_symbols
@@ -15,6 +16,7 @@ __all__ = [
     "Scaler",
     "Split",
     "bundled_file",
+    "control_inputs",
     "dense_inputs",
     "input_table",
     "match_blueprint",

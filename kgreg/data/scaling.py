@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kgreg.data.presence import Presence
 from kgreg.errors import DataError
 
-Scale = Literal["auto", "standard", "none"]
+Scale = Literal["auto", "standard", "max", "none"]
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,10 @@ class Scaler:
         Parameters
         ----------
         scale
-            "standard": mean 0 and standard deviation 1. "none": every feature stays as it is. "auto": those that hold
-            nothing but 0 and 1 (a mutation, say) stay as they are, so that 0 keeps meaning "not altered" and costs
-            nothing; the others are standardised.
+            "standard": mean 0 and standard deviation 1. "max": divided by the largest size in the training part, after
+            the smallest value is taken away where that is above 0 (Fortelny & Bock 2020). "none": every feature stays
+            as it is. "auto": those that hold nothing but 0 and 1 (a mutation, say) stay as they are, so that 0 keeps
+            meaning "not altered" and costs nothing; the others are standardised.
         presence
             Which rows have the modality of a feature; it is fitted on those alone. Default: all have all.
 
@@ -47,6 +48,10 @@ class Scaler:
             return cls._fit_each(x, scale, presence)
         if scale == "none":
             return cls(np.zeros(x.shape[1], dtype=np.float32), np.ones(x.shape[1], dtype=np.float32))
+        if scale == "max":
+            least = np.maximum(x.min(axis=0), 0.0)
+            most = np.abs(x - least).max(axis=0)
+            return cls(least.astype(np.float32), np.where(most > 0, most, 1.0).astype(np.float32))
         mean = x.mean(axis=0, dtype=np.float64)
         sd = x.std(axis=0, dtype=np.float64)
         if scale == "auto":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from kgreg.data.targets import ONE_OUTPUT
-from kgreg.decode.importance import ALL, node_importance
+from kgreg.decode.controls import compare_with_controls, network_errors, relative
+from kgreg.decode.importance import ALL, Measure, node_importance
+from kgreg.errors import DataError
 from kgreg.fit.crossval import CrossValidation
 from kgreg.fit.threads import limit_threads
 from kgreg.progress import Progress, no_progress
@@ -32,11 +34,13 @@ class Explanation:
     """Ranked nodes, and how far the networks agree.
 
     ``ranking``: one row a node and output, see :func:`explain`. ``stability``: for terms and genes the mean rank
-    correlation between two networks and the mean overlap of their top 20, with n.
+    correlation between two networks and the mean overlap of their top 20, with n. ``controls``: real against control
+    inputs, see :func:`kgreg.decode.controls.compare_with_controls`; empty where there are none.
     """
 
     ranking: pd.DataFrame
     stability: dict[str, dict[str, float]]
+    controls: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def top(self, kind: str, output: str = ALL, n: int = 10) -> pd.DataFrame:
         """Return the ``n`` best genes or terms of an output."""
@@ -52,8 +56,23 @@ class Explanation:
         return list(dict.fromkeys(ordered["label"]))[:n]
 
 
-def explain(result: CrossValidation, progress: Progress = no_progress) -> Explanation:
+def explain(
+    result: CrossValidation,
+    progress: Progress = no_progress,
+    *,
+    measure: Measure = "activation",
+    accept: float | None = None,
+) -> Explanation:
     """Score every node in every fold's network on that fold's test samples, and rank.
+
+    Parameters
+    ----------
+    measure
+        See :func:`kgreg.decode.node_importance`. The ``all`` of "gradient" is relative to the other nodes of the same
+        network and kind, 0 for the least and 1 for the largest.
+    accept
+        Networks of the graph and of control inputs with a larger error on their test samples (see
+        :func:`kgreg.decode.controls.network_errors`) are left out. Default: none is.
 
     Returns
     -------
@@ -63,7 +82,13 @@ def explain(result: CrossValidation, progress: Progress = no_progress) -> Explan
         networks that have the node among the top 20 of its kind), ``z_rewired, p_rewired, q_rewired, z_labels,
         p_labels, q_labels`` (NaN without at least two draws of that null), ``null`` (the one the node is ranked
         against), ``null_mean`` (its mean score there), ``z, p, q`` (of that null) and ``rank`` (within kind and
-        output, by ``z``, else by ``score``).
+        output, by ``z``, else by ``score``). ``controls``, where control inputs were trained on: see
+        :func:`kgreg.decode.controls.compare_with_controls`.
+
+    Raises
+    ------
+    DataError
+        If no network is accepted.
     """
     columns = [ALL] if result.samples.task in ONE_OUTPUT else [*result.outputs, ALL]
     scores: dict[str, list[NDArray[np.float64]]] = {}
@@ -79,24 +104,53 @@ def explain(result: CrossValidation, progress: Progress = no_progress) -> Explan
                 result.target_of(job, job.split.test),
                 result.inputs_of(job, job.split.train),
                 result.outputs,
+                measure=measure,
             )
         nodes = nodes or [node for node in table.index if node in known]
         scores.setdefault(job.arm.name, []).append(table.loc[nodes, columns].to_numpy())
-    real = np.stack(scores["graph"])
-    nulls = {
-        kind: np.stack([np.stack(value) for name, value in scores.items() if name.startswith(kind)])
-        for kind in ("rewired", "labels")
-        if any(name.startswith(kind) for name in scores)
-    }
     info = _node_table(result, nodes)
-    ranking = rank_scores(real, nulls, info, columns).assign(seed=result.seed)
     kinds = info["kind"].to_numpy()
+    arms = {name: np.stack(values) for name, values in scores.items()}
+    if measure == "gradient":
+        for values in arms.values():
+            values[:, :, columns.index(ALL)] = relative(values[:, :, columns.index(ALL)], kinds)
+    accepted = _accepted(result, accept)
+    real = arms["graph"][accepted["graph"]]
+    nulls = {
+        kind: np.stack([value for name, value in arms.items() if name.startswith(kind)])
+        for kind in ("rewired", "labels")
+        if any(name.startswith(kind) for name in arms)
+    }
+    ranking = rank_scores(real, nulls, info, columns).assign(seed=result.seed)
     stability = {
         kind: agreement(real[:, kinds == kind, columns.index(ALL)])
         for kind in ("term", "gene")
         if (kinds == kind).any()
     }
-    return Explanation(ranking, stability)
+    control = [arms[name][kept] for name, kept in accepted.items() if name != "graph"]
+    if not control:
+        return Explanation(ranking, stability)
+    overall = columns.index(ALL)
+    table = compare_with_controls(real[:, :, overall], np.concatenate(control)[:, :, overall], info)
+    return Explanation(ranking, stability, table.assign(seed=result.seed))
+
+
+def _accepted(result: CrossValidation, accept: float | None) -> dict[str, NDArray[np.bool_]]:
+    """Return which networks of the graph and of each draw of control inputs are accepted, in the order of the jobs."""
+    jobs = [job for job in result.jobs if job.arm.kind in ("graph", "control")]
+    errors = {} if accept is None else network_errors(result.predictions, jobs, result.samples)
+    kept: dict[str, list[bool]] = {}
+    for job in jobs:
+        kept.setdefault(job.arm.name, []).append(accept is None or errors[job.name] < accept)
+    for kind in ("graph", "control"):
+        own = [job.name for job in jobs if job.arm.kind == kind]
+        if own and not any(any(flags) for name, flags in kept.items() if name.startswith(kind)):
+            raise DataError(
+                f"None of the {len(own)} networks ({kind}) has an error below {accept}; the smallest is "
+                f"{min(errors[name] for name in own):.3f}.",
+                "Train longer or otherwise, or raise [decode] accept.",
+            )
+    return {name: np.array(flags) for name, flags in kept.items()}
 
 
 def rank_scores(

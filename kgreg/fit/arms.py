@@ -1,18 +1,21 @@
-"""The arms of an experiment: the graph, the same graph rewired, the same graph with permuted labels, the baseline."""
+"""The arms of an experiment: the graph, the graph rewired, with permuted labels, with control inputs, the baseline."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from kgreg.blueprint.model import Blueprint
+from kgreg.data.control import control_inputs
 from kgreg.data.samples import Samples
 from kgreg.data.splits import Split
 
-ArmKind = Literal["graph", "rewired", "labels"]
+ArmKind = Literal["graph", "rewired", "labels", "control"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,8 @@ class Arm:
     """One network to train in every fold.
 
     ``kind`` "graph": the blueprint as compiled; "rewired": degree-preserving random edges; "labels": the blueprint as
-    compiled, targets permuted over the samples. ``number`` counts the draws of a null.
+    compiled, targets permuted over the samples; "control": the blueprint as compiled, inputs that are all equally
+    predictive (see :func:`kgreg.data.control_inputs`). ``number`` counts the draws of a null.
     """
 
     kind: ArmKind
@@ -47,13 +51,14 @@ class Job:
         return f"{self.arm.name}/fold-{self.split.fold}-replicate-{self.replicate}"
 
 
-def plan(splits: list[Split], replicates: int, rewired: int, labels: int, seed: int) -> list[Job]:
+def plan(splits: list[Split], replicates: int, rewired: int, labels: int, seed: int, controls: int = 0) -> list[Job]:
     """Return every fit of an experiment, the real graph's first.
 
     All arms are trained on the same folds with the same replicates, so that their means vary alike; the seed of a
     fit depends on the experiment's seed, the arm, the fold and the replicate.
     """
     arms = [Arm("graph"), *(Arm("rewired", k) for k in range(rewired)), *(Arm("labels", k) for k in range(labels))]
+    arms += [Arm("control", k) for k in range(controls)]
     return list(_jobs(arms, splits, replicates, seed))
 
 
@@ -70,17 +75,29 @@ def arm_blueprint(blueprint: Blueprint, arm: Arm, seed: int) -> Blueprint:
     return blueprint.rewire(_null_seed(seed, arm)) if arm.kind == "rewired" else blueprint
 
 
-def arm_samples(samples: Samples, arm: Arm, seed: int) -> Samples:
-    """Return the samples that an arm trains on: permuted targets for "labels".
+def arm_samples(samples: Samples, arm: Arm, seed: int, inputs: pd.DataFrame) -> Samples:
+    """Return the samples that an arm trains on: permuted targets for "labels", other inputs for "control".
 
     Where samples come in groups, whole targets are permuted all the same: the null is "no relation to expression".
+
+    Parameters
+    ----------
+    inputs
+        ``Blueprint.inputs``.
     """
-    if arm.kind != "labels":
-        return samples
-    order = np.random.default_rng(_null_seed(seed, arm)).permutation(len(samples))
-    return replace(samples, target=samples.target[order])
+    if arm.kind == "control":
+        return control_inputs(samples, inputs, _null_seed(seed, arm))
+    return replace(samples, target=arm_target(samples, arm, seed))
+
+
+def arm_target(samples: Samples, arm: Arm, seed: int) -> NDArray[Any]:
+    """Return the target that an arm trains on."""
+    target: NDArray[Any] = samples.target
+    if arm.kind == "labels":
+        target = target[np.random.default_rng(_null_seed(seed, arm)).permutation(len(samples))]
+    return target
 
 
 def _null_seed(seed: int, arm: Arm) -> int:
-    kind = {"graph": 0, "rewired": 1, "labels": 2}[arm.kind]
+    kind = {"graph": 0, "rewired": 1, "labels": 2, "control": 3}[arm.kind]
     return int(np.random.SeedSequence([seed, 1000 + kind, arm.number]).generate_state(1)[0] % 2**31)

@@ -17,7 +17,7 @@ from kgreg.data.inputs import dense_inputs
 from kgreg.data.samples import Samples
 from kgreg.data.splits import Split
 from kgreg.data.targets import TRUE_LABEL
-from kgreg.fit.arms import Arm, Job, arm_blueprint, arm_samples, plan
+from kgreg.fit.arms import Arm, Job, arm_blueprint, arm_samples, arm_target, plan
 from kgreg.fit.baseline import fit_baseline
 from kgreg.fit.bootstrap import bootstrap_comparison, bootstrap_interval, resample, score_resamples
 from kgreg.fit.fitted import FittedModel
@@ -67,6 +67,7 @@ class CrossValidation:
     predictions: pd.DataFrame = field(repr=False)
     scores: pd.DataFrame = field(repr=False)
     baseline_settings: list[dict[str, Any]]
+    _drawn: dict[Arm, Readings] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def outputs(self) -> list[str]:
@@ -74,18 +75,22 @@ class CrossValidation:
         return self.samples.outputs
 
     def fits(self, kind: str) -> Iterator[tuple[Job, FittedModel]]:
-        """Yield the jobs of one kind of arm ("graph", "rewired", "labels") with their models."""
+        """Yield the jobs of one kind of arm ("graph", "rewired", "labels", "control") with their models."""
         for job in self.jobs:
             if job.arm.kind == kind:
                 yield job, self.models[job.name]
 
     def inputs_of(self, job: Job, rows: NDArray[np.int64]) -> Readings:
         """Return what a job's network reads of some samples, unscaled."""
-        return Readings.of(self.samples, self.models[job.name].blueprint).rows(rows)
+        if job.arm not in self._drawn:
+            self._drawn.clear()  # of one arm at a time: they may be large
+            own = arm_samples(self.samples, job.arm, self.seed, self.blueprint.inputs)
+            self._drawn[job.arm] = Readings.of(own, self.blueprint)
+        return self._drawn[job.arm].rows(rows)
 
     def target_of(self, job: Job, rows: NDArray[np.int64]) -> NDArray[Any]:
         """Return the targets a job was trained on (permuted for the arm "labels")."""
-        target: NDArray[Any] = arm_samples(self.samples, job.arm, self.seed).target[rows]
+        target: NDArray[Any] = arm_target(self.samples, job.arm, self.seed)[rows]
         return target
 
     def summary(self) -> dict[str, Any]:
@@ -105,6 +110,7 @@ def cross_validate(
     replicates: int = 1,
     rewired: int = 3,
     labels: int = 3,
+    controls: int = 0,
     seed: int = 0,
     folder: Path | None = None,
     workers: int = 1,
@@ -118,13 +124,16 @@ def cross_validate(
         Fits of every arm and fold, each with its own seed.
     rewired, labels
         How many degree-preserving rewired graphs, and how many permutations of the labels, are trained as nulls.
+    controls
+        On how many draws of inputs that are all equally predictive the graph is trained too; see
+        :func:`kgreg.data.control_inputs`.
     folder
         Where finished models and checkpoints go; what is finished there is not trained again.
     workers
         Processes that train side by side on the CPU.
     """
     settings = settings or TrainSettings()
-    jobs = plan(splits, replicates, rewired, labels, seed)
+    jobs = plan(splits, replicates, rewired, labels, seed, controls)
     graphs = {arm: arm_blueprint(blueprint, arm, seed) for arm in dict.fromkeys(job.arm for job in jobs)}
     models = fit_jobs(jobs, graphs, samples, settings, seed, folder=folder, workers=workers, progress=progress)
     with limit_threads(settings.threads):
@@ -156,10 +165,13 @@ def _predict_all(
     """Return predictions and scores of networks and baseline on the test samples, and the baseline's penalties."""
     predictions: list[pd.DataFrame] = []
     rows: list[dict[str, Any]] = []
+    last: Arm | None = None
     for job in jobs:
-        own = arm_samples(samples, job.arm, seed)
         model = models[job.name]
-        predicted = model.predict(Readings.of(own, model.blueprint).rows(job.split.test))
+        if job.arm != last:
+            own = arm_samples(samples, job.arm, seed, blueprint.inputs)
+            readings, last = Readings.of(own, blueprint), job.arm
+        predicted = model.predict(readings.rows(job.split.test))
         predictions.append(_prediction_table(job.arm.name, job.split, job.replicate, own, predicted))
         rows += _score_rows(job.arm.name, job.split, job.replicate, own, predicted)
     chosen = []
@@ -221,7 +233,7 @@ def summarise(
     by_fold = scores.assign(arm=kind).groupby(["arm", "metric", "fold"])["value"].mean()
     found = list(dict.fromkeys(kind))
     ensembles = [name for name in found if name.startswith(ENSEMBLE)]
-    order = [name for name in ("graph", *ensembles, BASELINE, "rewired", "labels") if name in found]
+    order = [name for name in ("graph", *ensembles, BASELINE, "rewired", "labels", "control") if name in found]
     metrics = list(dict.fromkeys(scores["metric"]))
     main = MAIN_METRIC[samples.task]
     others = [name for name in order if name in (BASELINE, "rewired")]
@@ -309,7 +321,7 @@ def _resampled(
     for name, own in predictions.groupby("arm", sort=False):
         kind, _, number = str(name).partition("-")
         arm = Arm("labels" if kind == "labels" else "graph", int(number or 0))
-        target = arm_samples(samples, arm, seed).target[split.test]
+        target = arm_target(samples, arm, seed)[split.test]
         for _, fit in own.groupby("replicate"):
             scored.setdefault(kind, []).append(score_resamples(samples.task, target, _predicted(fit, samples), weights))
         if kind == "graph" and own["replicate"].nunique() > 1:

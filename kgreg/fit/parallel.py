@@ -156,7 +156,7 @@ def _fit(
     steps: int,
     on_epoch: EpochProgress | None = None,
 ) -> list[tuple[Job, FittedModel]]:
-    own = arm_samples(samples, group[0].arm, seed)
+    own = arm_samples(samples, group[0].arm, seed, blueprint.inputs)
     folders = None if folder is None else [folder / job.name for job in group]
     splits, seeds = [job.split for job in group], [job.seed for job in group]
     models = fit_networks(blueprint, own, splits, settings, seeds, folders, steps=steps, on_epoch=on_epoch)

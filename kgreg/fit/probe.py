@@ -12,6 +12,7 @@ from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from kgreg.data.targets import Task
+from kgreg.errors import FitError
 from kgreg.fit.baseline import grid_of
 from kgreg.fit.cox import fit_cox
 from kgreg.fit.metrics import MAIN_METRIC, score
@@ -44,10 +45,20 @@ def fit_probe(
         What is read ``[n, head.in_features]`` and the target, of the fitted and of the stopping part.
     balanced
         Whether classes, and both values of a label, count the same.
+
+    Raises
+    ------
+    FitError
+        If nothing of what is read varies over the samples.
     """
     read, target = (np.concatenate([a, b]) for a, b in zip(fit, stop, strict=True))
     mean, spread = read.mean(axis=0), read.std(axis=0)
     varies = np.flatnonzero(spread > 1e-8 * max(float(spread.max(initial=0.0)), 1e-30))
+    if not len(varies):
+        raise FitError(
+            "What the head is to read has the same value in all training samples: the network has learned nothing.",
+            "Lower the penalties of [network] (lasso, say) or the learning rate, or train for more epochs.",
+        )
     fitters: dict[Task, Callable[[NDArray[Any], NDArray[Any], float], Linear]] = {
         "classification": lambda x, y, c: _classes(x, y, c, n_outputs, balanced, seed),
         "multilabel": lambda x, y, c: _labels(x, y, c, balanced, seed),

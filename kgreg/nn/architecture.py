@@ -10,7 +10,8 @@ from kgreg.errors import FitError
 from kgreg.nn.hierarchy import Activation, Norm
 
 Heads = Literal["none", "linear", "tanh", "tanh-linear", "layer"]
-Readout = Literal["linear", "terms", "head", "joined", "heads"]
+Readout = Literal["linear", "terms", "head", "joined", "heads", "nodes"]
+Initial = Literal["uniform", "normal"]
 CovariatesAt = Literal["head", "genes", "terms"]
 
 
@@ -29,7 +30,9 @@ class Architecture:
     readout
         "linear": in the neurons of the output nodes; "terms": in the neurons of all terms; "head": the form of
         ``heads`` at the output nodes; "joined": output nodes, blocks and covariates join in a node of their own
-        (``joined_width`` neurons), then as "head" (DrugCell); "heads": the mean over the layer heads' predictions.
+        (``joined_width`` neurons), then as "head" (DrugCell); "heads": the mean over the layer heads' predictions;
+        "nodes": the outputs are the output nodes themselves, without activation, one an output (KPNN). Of two classes a
+        single node is the logit of the second.
     gene_layer
         Whether every gene has a neuron that reads its features (None: if a gene has several).
     gene_scaling
@@ -38,8 +41,13 @@ class Architecture:
         Share of the input features set to 0 for a sample in training.
     gene_dropout, term_dropout
         The same for the neurons of the gene layer and of terms; ``dropout_before_activation`` moves it there.
+    sibling_dropout
+        Whether few siblings spare a term the dropout: with s nodes that its readers read, itself among them, at most 0
+        for s = 1, 0.1 for s = 2 and 0.3 for s = 3 (Fortelny & Bock 2020).
     edge_dropout, edge_dropout_from
         Share of the values that a term reads set to 0, for terms of this level and above (genes are level 0).
+    initial
+        Weights and biases start "uniform" in +-1 / sqrt(fan in), or "normal" with mean 0 and standard deviation 1.
     initial_scale
         Factor of all weights and biases at the start.
     initial_norm_scale
@@ -69,9 +77,11 @@ class Architecture:
     dropout: float = 0.0
     gene_dropout: float = 0.0
     term_dropout: float = 0.0
+    sibling_dropout: bool = False
     dropout_before_activation: bool = False
     edge_dropout: float = 0.0
     edge_dropout_from: int = 1
+    initial: Initial = "uniform"
     initial_scale: float = 1.0
     initial_norm_scale: float = 1.0
     blocks: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
@@ -93,6 +103,8 @@ class Architecture:
             raise FitError('readout = "heads" and heads = "layer" belong together.', "Set both or neither.")
         if self.readout == "heads" and self.blocks:
             raise FitError('readout = "heads" has no place for further blocks.', 'Choose readout = "joined".')
+        if self.readout == "nodes" and self.blocks:
+            raise FitError('readout = "nodes" has no place for further blocks.', 'Choose readout = "joined".')
         for name, widths in self.blocks.items():
             if not widths or min(widths) < 1:
                 raise FitError(f"The block {name} has layers of {list(widths)} neurons.", "Give it at least one layer.")

@@ -71,6 +71,8 @@ def lay_out(blueprint: Blueprint, architecture: Architecture, n_outputs: int, n_
     """
     if blueprint.terms.empty or blueprint.inputs.empty:
         raise FitError("A visible network needs at least one input and one term.", "Loosen the pruning.")
+    if architecture.readout == "nodes":
+        _refuse_wide(blueprint)
     genes = list(dict.fromkeys(blueprint.inputs["node"]))
     n_features = len(blueprint.inputs)
     at_genes = n_covariates if architecture.covariates_at == "genes" else 0
@@ -83,10 +85,15 @@ def lay_out(blueprint: Blueprint, architecture: Architecture, n_outputs: int, n_
             "Genes with several features, or covariates at the genes, need a gene layer.", "Set gene_layer = true."
         )
     early = architecture.dropout_before_activation
+    read_out = set(blueprint.outputs["node"]) if architecture.readout == "nodes" else set()
+    siblings = _count_siblings(blueprint) if architecture.sibling_dropout else {}
 
     def node(
         name: str, width: int, level: int, inputs: Any, children: Any, p: float, edge_dropout: float = 0.0
     ) -> Node:
+        if name in read_out:
+            return Node(name, width, level, inputs, children, "identity")
+        p = min(p, SPARED.get(siblings.get(name, 0), p))
         return Node(
             name, width, level, inputs, children, architecture.activation, architecture.norm, edge_dropout,
             pre_dropout=p if early else 0.0, dropout=0.0 if early else p,
@@ -149,7 +156,40 @@ def lay_out(blueprint: Blueprint, architecture: Architecture, n_outputs: int, n_
     )
 
 
+#: Siblings of a node, itself among them -> most of the dropout that it may have.
+SPARED = {1: 0.0, 2: 0.1, 3: 0.3}
+
 _EMPTY: Index = np.zeros(0, dtype=np.int64)
+
+
+def _refuse_wide(blueprint: Blueprint) -> None:
+    width = blueprint.nodes.set_index("id")["width"].reindex(blueprint.outputs["node"])
+    wide = width[width != 1]
+    if len(wide):
+        raise FitError(
+            f'readout = "nodes" takes the one neuron of every output node; {wide.index[0]} has {wide.iloc[0]}.',
+            "Set [network] width = 1.",
+        )
+
+
+def _count_siblings(blueprint: Blueprint) -> dict[str, int]:
+    """Return for every term how many different nodes its readers read; above 3 it does not matter how many."""
+    genes = set(blueprint.genes["id"])
+    reads, readers = (
+        {node: list(group) for node, group in blueprint.edges.groupby(one)[other]}
+        for one, other in (("target", "source"), ("source", "target"))
+    )
+    counts = {}
+    for node, above in readers.items():
+        if node in genes:
+            continue
+        found: set[str] = set()
+        for reader in above:
+            found.update(reads[reader])
+            if len(found) > max(SPARED):
+                break
+        counts[str(node)] = len(found)
+    return counts
 
 
 def _burdens(blueprint: Blueprint, terms: list[str]) -> tuple[tuple[Index, Index], int]:

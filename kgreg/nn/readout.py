@@ -44,6 +44,7 @@ class Readout(nn.Module):
         self.kind, self.heads, self.link = architecture.readout, architecture.heads, link
         self.n_heads, self.n_outputs, self.n_read = n_heads, n_outputs, n_read
         self.joined: Hierarchy | None = None
+        self._one_of_two = False
         n_last = n_read
         if self.kind == "joined":
             n_last = architecture.joined_width
@@ -54,7 +55,19 @@ class Readout(nn.Module):
         shapes: dict[str, tuple[int, ...] | None] = dict.fromkeys(
             ("weight", "bias", "covariate_weight", "interaction_weight", "gain", "offset", "head_gain", "head_offset")
         )
-        if self.kind != "heads":
+        if self.kind == "nodes":
+            if n_covariates:
+                raise FitError(
+                    'readout = "nodes" has no place for covariates.', 'Set covariates_at = "genes", or another readout.'
+                )
+            # Of two classes one node is enough: that of the first is taken as 0.
+            self._one_of_two = n_outputs == 2 and n_read == 1 and link == "softmax"
+            if n_read != n_outputs and not self._one_of_two:
+                raise FitError(
+                    f"The network reads out {n_read} nodes, what is to be predicted has {n_outputs} outputs.",
+                    "Name an output node for each; of two classes one node is enough.",
+                )
+        elif self.kind != "heads":
             shapes |= {"weight": (n_outputs, n_last), "bias": (n_outputs,)}
         elif n_covariates:
             raise FitError(
@@ -120,6 +133,9 @@ class Readout(nn.Module):
         if self.joined is not None:
             read = read if covariates is None else torch.cat([read, covariates], dim=1)
             read = self.joined(read.transpose(1, 2), counts, None, backend)
+        if self.kind == "nodes":
+            outputs = torch.cat([torch.zeros_like(read), read], dim=1) if self._one_of_two else read
+            return outputs.transpose(1, 2)
         outputs = torch.baddbmm(self.bias[:, :, None], self.weight, read)  # type: ignore[index,arg-type]
         if covariates is not None and self.joined is None:
             outputs = torch.baddbmm(outputs, self.covariate_weight, covariates)  # type: ignore[arg-type]

@@ -123,10 +123,11 @@ class VisibleNetwork(nn.Module):
     def reset_parameters(self, network: int = 0) -> None:
         """Draw the parameters of one network anew from torch's generator."""
         scale, norm_scale = self.architecture.initial_scale, self.architecture.initial_norm_scale
-        self.hierarchy.reset_parameters(network, scale, norm_scale)
+        initial = self.architecture.initial
+        self.hierarchy.reset_parameters(network, scale, norm_scale, initial)
         self.rules.reset_parameters(self.hierarchy, network, scale)
         for branch in self.block_hierarchies().values():
-            branch.reset_parameters(network, scale, norm_scale)
+            branch.reset_parameters(network, scale, norm_scale, initial)
         self.readout.reset_parameters(network, scale, norm_scale)
 
     def forward(self, x: Tensor | Inputs, seeds: NDArray[np.int64] | None = None) -> NetworkOutput:

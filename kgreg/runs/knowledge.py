@@ -26,6 +26,7 @@ from kgreg.data.knowledge_tables import read_knowledge_table
 from kgreg.errors import BlueprintError, ExperimentError
 from kgreg.experiment import Experiment
 from kgreg.progress import Progress
+from kgreg.runs.networks import compile_links, in_file, names_of, read_network, stored_network
 from kgreg.sources.gene_sets import read_gmt
 from kgreg.store import GraphStore, default_location, is_server, load, open_store
 from kgreg.store.queries import find_query, run_named
@@ -47,6 +48,8 @@ def make_blueprint(experiment: Experiment, samples: Samples, progress: Progress)
         made = _from_tables(experiment, samples, progress)
     elif knowledge.guide == "interactions" and _in_table(knowledge.interactions):
         made = _from_interactions(experiment, samples, progress)
+    elif knowledge.network is not None and in_file(knowledge.network):
+        made = _from_network(experiment, samples, Path(knowledge.network), progress)
     else:
         return _from_store(experiment, samples, progress)
     matching, blueprint = made
@@ -98,9 +101,21 @@ def _from_store(experiment: Experiment, samples: Samples, progress: Progress) ->
             )  # fmt: skip
             progress("compiling the network", 1.0)
             return matching, blueprint
-        blueprint = compile_guide(
-            store, guide_of(experiment), inputs, **_limits(experiment), cycles=knowledge.cycles, **_widths(experiment)
-        )
+        if knowledge.guide == "network":
+            table, origin = stored_network(knowledge, store)
+            symbols = run_named(store, "gene_symbols").to_pandas()
+            labels = dict(zip(symbols["gene"], symbols["symbol"], strict=True))
+            # Links of a store lead from regulators to what they regulate.
+            blueprint = compile_links(experiment, samples, table, inputs, origin, "against", labels)
+        else:
+            blueprint = compile_guide(
+                store,
+                guide_of(experiment),
+                inputs,
+                **_limits(experiment),
+                cycles=knowledge.cycles,
+                **_widths(experiment),
+            )
         if knowledge.interactions is not None:
             if _in_table(knowledge.interactions):
                 table, origin = _named_as_data(_table_of(knowledge.interactions), blueprint)
@@ -222,6 +237,23 @@ def _from_tables(experiment: Experiment, samples: Samples, progress: Progress) -
         provenance={"guide": f"tables ({path.name})", "files": [str(path), knowledge.hierarchy]},
         **_widths(experiment),
     )
+    progress("compiling the network", 1.0)
+    return matching, blueprint
+
+
+def _from_network(
+    experiment: Experiment, samples: Samples, path: Path, progress: Progress
+) -> tuple[Matching, Blueprint]:
+    """Compile a table of directed links that calls genes as the data do."""
+    table, origin = read_network(path)
+    progress("matching genes", 0.5)
+    matching = _without_constant(experiment, samples, match_names(samples.genes, names_of(table)))
+    progress("compiling the network", 0.9)
+    inputs = input_table(samples, matching.matched)
+    try:
+        blueprint = compile_links(experiment, samples, table, inputs, origin, "along", {})
+    except BlueprintError as error:
+        raise BlueprintError(f"{path}: {error}", error.hint) from None
     progress("compiling the network", 1.0)
     return matching, blueprint
 

@@ -199,6 +199,7 @@ class _Stages:
             replicates=training.replicates,
             rewired=nulls.rewired,
             labels=nulls.labels,
+            controls=nulls.controls,
             seed=training.seed,
             folder=self.folder.path / "models",
             workers=self.workers,
@@ -207,7 +208,9 @@ class _Stages:
         save_trained(self._result, self.folder.path)
 
     def _explain(self) -> None:
-        save_explanation(explain(self.result, self.progress), self.folder.path)
+        decode = self.experiment.decode
+        found = explain(self.result, self.progress, measure=decode.measure, accept=decode.accept)
+        save_explanation(found, self.folder.path)
         save_edges(edge_scores(self.result, self.progress), self.folder.path)
 
     def _knock_out(self) -> None:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
+#: Real against control inputs, in the folder of a run.
+_CONTROLS = "controls.parquet"
+
 
 def save_compiled(compiled: Compiled, folder: Path) -> None:
     """Write ``blueprint/``, ``data.json``, ``matching.parquet`` and ``splits.parquet``."""
@@ -79,7 +82,7 @@ def load_trained(
 ) -> CrossValidation:
     """Read the trained networks and their scores."""
     training, nulls = experiment.training, experiment.nulls
-    jobs = plan(compiled.splits, training.replicates, nulls.rewired, nulls.labels, training.seed)
+    jobs = plan(compiled.splits, training.replicates, nulls.rewired, nulls.labels, training.seed, nulls.controls)
     arms = {job.arm: arm_blueprint(compiled.blueprint, job.arm, training.seed) for job in jobs}
     models = {}
     for done, job in enumerate(jobs):
@@ -103,14 +106,17 @@ def load_trained(
 
 
 def save_explanation(explanation: Explanation, folder: Path) -> None:
-    """Write ``ranking.parquet`` and ``stability.json``."""
+    """Write ``ranking.parquet``, ``stability.json`` and, where control inputs were trained on, ``controls.parquet``."""
     explanation.ranking.to_parquet(folder / "ranking.parquet", index=False)
     write_json(folder / "stability.json", explanation.stability)
+    if len(explanation.controls):
+        explanation.controls.to_parquet(folder / _CONTROLS, index=False)
 
 
 def load_explanation(folder: Path) -> Explanation:
     """Read what :func:`save_explanation` wrote."""
-    return Explanation(read_table(folder / "ranking.parquet"), read_json(folder / "stability.json"))
+    controls = read_table(folder / _CONTROLS) if (folder / _CONTROLS).exists() else pd.DataFrame()
+    return Explanation(read_table(folder / "ranking.parquet"), read_json(folder / "stability.json"), controls)
 
 
 def save_edges(edges: pd.DataFrame, folder: Path) -> None:

@@ -62,7 +62,7 @@ def simulate_modules(
     module = _grow(graph, module_size, rng)
     noise = rng.normal(size=(n_samples, n_genes))
     adjacency = sparse.csr_matrix(nx.to_scipy_sparse_array(graph))
-    shared = noise @ adjacency + rng.normal(size=(n_samples, n_genes))
+    shared = noise @ adjacency + noise
     shared /= np.sqrt(np.asarray(adjacency.sum(axis=0)).ravel() + 1)
     own = rng.normal(size=(n_samples, n_genes))
     values = np.sqrt(correlation) * shared + np.sqrt(1 - correlation) * own

@@ -21,6 +21,9 @@ from kgreg.nn.hierarchy.program import Index, Node, make_program
 #: (dense matrices). "auto": "fused" on the CPU, "triton" on CUDA.
 Backend = Literal["auto", "fused", "csr", "triton", "reference"]
 
+#: How weights and biases are drawn.
+Initial = Literal["uniform", "normal"]
+
 
 class Hierarchy(nn.Module):
     """Nodes that read inputs and the nodes below them; R networks of one shape side by side.
@@ -77,15 +80,22 @@ class Hierarchy(nn.Module):
         rows: NDArray[np.int64] = np.repeat(np.arange(program.n_neurons), np.repeat(columns, program.width))
         return rows
 
-    def reset_parameters(self, network: int, scale: float = 1.0, norm_scale: float = 1.0) -> None:
-        """Draw weights and biases of one network anew, uniform in ``+-scale / sqrt(fan in)`` (torch's generator).
+    def reset_parameters(
+        self, network: int, scale: float = 1.0, norm_scale: float = 1.0, initial: Initial = "uniform"
+    ) -> None:
+        """Draw weights and biases of one network anew (torch's generator).
 
+        "uniform" in ``+-scale / sqrt(fan in)``, or "normal" with mean 0 and standard deviation ``scale``.
         Normalisations start with ``norm_scale``, a shift of 0 and without statistics.
         """
         with torch.no_grad():
             for parameter, bound in zip((self.input_weight, self.link_weight, self.bias), self._bounds, strict=True):
-                drawn = torch.rand(parameter.shape[1]) * 2 - 1
-                parameter[network] = (drawn * bound.to(drawn.dtype) * scale).to(parameter)
+                if initial == "normal":
+                    drawn = torch.randn(parameter.shape[1])
+                else:
+                    drawn = torch.rand(parameter.shape[1]) * 2 - 1
+                    drawn = drawn * bound.to(drawn.dtype)
+                parameter[network] = (drawn * scale).to(parameter)
             self.scale[network], self.shift[network] = norm_scale, 0.0
             self.running[0, network], self.running[1, network] = 0.0, 1.0
 

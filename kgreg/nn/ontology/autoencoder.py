@@ -121,12 +121,13 @@ class OntologyAutoencoderDesign(Design):
 
 class Reconstructed(NamedTuple):
     """``reconstruction [batch, n_inputs]``; ``mean``, ``log_variance`` and ``latent`` ``[batch, n_latent]``, the latter
-    without covariates."""
+    without the embeddings of covariates; ``covariates`` as they were given."""
 
     reconstruction: Tensor
     mean: Tensor
     log_variance: Tensor | None
     latent: Tensor
+    covariates: Tensor | None
 
 
 class OntologyAutoencoder(GuidedNetwork):
@@ -195,7 +196,7 @@ class OntologyAutoencoder(GuidedNetwork):
             else None
         )
         self.presence = Presence(blueprint)
-        self.head = nn.Linear(len(terms), n_outputs)
+        self.head = nn.Linear(len(terms) + len(covariates), n_outputs)
 
     def compute(self, given: Given) -> Passed:
         """See :meth:`kgreg.nn.guided.GuidedNetwork.compute`; ``extra`` is a :class:`Reconstructed`."""
@@ -222,8 +223,14 @@ class OntologyAutoencoder(GuidedNetwork):
             assert self.dense_decoder is not None
             reconstruction = self.dense_decoder(shifted)
         assert activities is not None  # one of the two follows the hierarchy
-        extra = Reconstructed(reconstruction, mean, log_variance, latent)
-        return Passed(self.head(activities), [activities], extra)
+        extra = Reconstructed(reconstruction, mean, log_variance, latent, given.covariates)
+        passed = Passed(activities, [activities], extra)
+        return passed._replace(outputs=self.head(self.read(passed)))
+
+    def read(self, passed: Passed) -> Tensor:
+        """Return the activities, and the covariates beside them."""
+        covariates = passed.extra.covariates
+        return torch.cat([*passed.levels, *([] if covariates is None else [covariates])], dim=1)
 
     def loss(self, passed: Passed, given: Given, target: Tensor, task_loss: TaskLoss) -> Tensor:
         """Return the mean over samples of error and divergence, plus penalties, adversary and the joint task.

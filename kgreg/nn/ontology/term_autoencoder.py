@@ -93,11 +93,12 @@ class TermAutoencoderDesign(Design):
 
 class Decoded(NamedTuple):
     """``decoded [batch, n_inputs]`` (a reconstruction, or logarithms of the means of counts); ``mean``,
-    ``log_variance`` ``[batch, n_latent]``."""
+    ``log_variance`` ``[batch, n_latent]``; ``covariates`` as they were given."""
 
     decoded: Tensor
     mean: Tensor
     log_variance: Tensor
+    covariates: Tensor | None
 
 
 class TermAutoencoder(GuidedNetwork):
@@ -131,7 +132,7 @@ class TermAutoencoder(GuidedNetwork):
         self.bias = nn.Parameter(torch.zeros(self.n_inputs))
         self.log_dispersion = nn.Parameter(torch.zeros(self.n_inputs)) if design.likelihood == "nb" else None
         self.presence = Presence(blueprint)
-        self.head = nn.Linear(len(terms), n_outputs)
+        self.head = nn.Linear(len(terms) + n_covariates, n_outputs)
         self._grown = 1.0
 
     def begin(self, given: Given) -> None:
@@ -177,7 +178,8 @@ class TermAutoencoder(GuidedNetwork):
             # A sample without any count has a total of 1: the logarithm of 0 is none.
             total = given.x.sum(dim=1, keepdim=True).clamp(min=1)
             decoded = torch.log_softmax(decoded, dim=1) + total.log()
-        return Passed(self.head(activities), [activities], Decoded(decoded, mean, log_variance))
+        outputs = self.head(_beside(activities, given.covariates))
+        return Passed(outputs, [activities], Decoded(decoded, mean, log_variance, given.covariates))
 
     def loss(self, passed: Passed, given: Given, target: Tensor, task_loss: TaskLoss) -> Tensor:
         """Return the mean over samples of minus the log likelihood (squared error) and the divergence."""
@@ -194,6 +196,18 @@ class TermAutoencoder(GuidedNetwork):
             total = total + self.design.task_weight * task_loss(passed.outputs.t(), target)
         return total
 
+    def read(self, passed: Passed) -> Tensor:
+        """Return draws from the posterior of the activities, always the same, and covariates: for the head's fit.
+
+        Means carry no noise: a latent variable that hardly reaches any gene still tells two classes apart by means that
+        differ by a thousandth of the posterior's width, and a head on standardised means would weigh it like any other.
+        """
+        (activities,), found = passed.levels, passed.extra
+        n_terms = len(self.term_ids)
+        noise = torch.randn(activities.shape, generator=torch.Generator().manual_seed(0), dtype=activities.dtype)
+        spread = torch.exp(found.log_variance[:, :n_terms] / 2) * (self.decoder.norms().detach() > 0)
+        return _beside(activities + spread * noise.to(activities.device), found.covariates)
+
     def after_step(self, learning_rate: float) -> None:
         """Take the proximal step of the penalties on the decoder."""
         self.decoder.restrain(learning_rate, self.design.lasso, self.design.soft_penalty)
@@ -202,3 +216,8 @@ class TermAutoencoder(GuidedNetwork):
         """Return the terms whose weights are all 0."""
         off = (self.decoder.norms() == 0).tolist()
         return [term for term, is_off in zip(self.term_ids, off, strict=True) if is_off]
+
+
+def _beside(activities: Tensor, covariates: Tensor | None) -> Tensor:
+    """Return what the head reads."""
+    return activities if covariates is None else torch.cat([activities, covariates], dim=1)

@@ -47,16 +47,14 @@ class TermDecoder(nn.Module):
 
     def forward(self, latent: Tensor) -> Tensor:
         """Return what the terms add up to."""
-        if self.links is not None:
-            decoded: Tensor = self.links(latent.t())
-            return decoded.t()
-        return latent @ self._weight().t()
+        decoded: Tensor = latent @ self._weight().t() if self.links is None else self.links(latent.t()).t()
+        return decoded
 
     def norms(self) -> Tensor:
         """Return the Euclidean length of the weights of every term, ``[n_terms]``."""
         weight = self._weight()
         if self.links is None:
-            return weight.norm(dim=0)
+            return weight.square().sum(dim=0).sqrt()
         return weight.new_zeros(self.n_terms).index_add(0, self.links.col, weight.square()).sqrt()
 
     def restrain(self, learning_rate: float, lasso: float, soft_penalty: float) -> None:
@@ -81,6 +79,7 @@ class TermDecoder(nn.Module):
     def _weight(self) -> Tensor:
         """Return ``[n_links]``, or ``[n_inputs, n_terms]`` with soft membership."""
         if self.links is not None:
-            return self.links.weight
+            weight: Tensor = self.links.weight
+            return weight
         assert self.dense is not None
         return self.dense
