@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from anndata import AnnData
+from mudata import MuData
 from sklearn.metrics import roc_auc_score
 
 from kgreg.data.simulate.base import Simulation
@@ -18,6 +20,9 @@ from kgreg.experiment import read_experiment
 from kgreg.runs import run_experiment
 from kgreg.runs.run import Run
 from kgreg.runs.stages import compile_experiment
+
+#: What mudata says of its own later versions, and of genes that several modalities measured.
+pytestmark = pytest.mark.filterwarnings("ignore:From 0.4", "ignore:Cannot join columns")
 
 HEAD = """
 [data]
@@ -178,4 +183,36 @@ def test_an_experiment_needs_data(tmp_path: Path) -> None:
     path = tmp_path / "experiment.toml"
     path.write_text('[data]\nlabel = "x"\n')
     with pytest.raises(ExperimentError, match=r"\[data\] file is missing"):
+        read_experiment(path)
+
+
+def test_mudata_in_an_experiment(cohort: Path, simulation: Simulation, tmp_path: Path) -> None:
+    layers = simulation.adata.layers
+    rows = {name: ~np.isnan(x).all(axis=1) for name, x in layers.items()}
+    names = simulation.adata.obs_names
+    parts = {
+        name: AnnData(pd.DataFrame(x[rows[name]], names[rows[name]], simulation.adata.var_names))
+        for name, x in layers.items()
+    }
+    mdata = MuData(parts)
+    mdata.obs = mdata.obs.join(simulation.adata.obs)
+    mdata.write(tmp_path / "cohort.h5mu")
+    text = '[data]\nfile = "cohort.h5mu"\nlabel = "condition"\nsamples = "all"\n'
+    path = tmp_path / "experiment.toml"
+    path.write_text(text + INTERACTIONS.replace("interactions.csv", str(cohort / "interactions.csv")))
+    from_file = compile_experiment(read_experiment(path))
+    from_object = compile_experiment(read_experiment(path), mdata)
+    for compiled in (from_file, from_object):
+        samples = compiled.samples
+        assert samples.modality_names == list(layers)
+        assert samples.present is not None
+        at = names.get_indexer(pd.Index(samples.names))
+        np.testing.assert_array_equal(samples.present > 0, np.stack([rows[name][at] for name in layers], axis=1))
+        assert len(compiled.blueprint.inputs) == 3 * simulation.adata.n_vars
+    only = '[data.modalities.protein]\nlayer = "none"\n'
+    path.write_text(path.read_text() + only)
+    with pytest.raises(DataError, match="no layer 'none'"):
+        compile_experiment(read_experiment(path))
+    path.write_text(path.read_text().replace('layer = "none"', 'file = "a.csv"'))
+    with pytest.raises(ExperimentError, match="remove its file"):
         read_experiment(path)
