@@ -111,13 +111,14 @@ class Blueprint:
 
     def _validate_interactions(self) -> None:
         table = self.interactions
-        itself = table["source"] == table["target"]
+        one, two = self.interaction_places().T
+        itself = one == two
         if itself.any():
             raise BlueprintError(f"Nodes interact with themselves: {some(table.loc[itself, 'source'])}.")
-        ends = np.sort(table[["source", "target"]].to_numpy(dtype=str), axis=1)
-        twice = pd.DataFrame(ends).duplicated().to_numpy()
+        keys = np.minimum(one, two) * len(self.nodes) + np.maximum(one, two)
+        twice = pd.Series(keys).duplicated().to_numpy()
         if twice.any():
-            pairs = [f"{a} - {b}" for a, b in ends[twice]]
+            pairs = (table.loc[twice, "source"] + " - " + table.loc[twice, "target"]).tolist()
             raise BlueprintError(f"Interactions appear twice: {some(pairs)}.", "Give every pair of nodes one row.")
         weight = table["weight"].to_numpy(dtype=float)
         if not (np.isfinite(weight) & (weight > 0)).all():
@@ -159,12 +160,23 @@ class Blueprint:
                 members[target] |= members[source]
         return {node: frozenset(members[node]) for node in self.terms["id"]}
 
+    def interaction_places(self) -> NDArray[np.int64]:
+        """Return the ends of every interaction as positions in ``nodes``, ``[n, 2]``."""
+        ids = pd.Index(self.nodes["id"])
+        ends = [ids.get_indexer(self.interactions[end]) for end in ("source", "target")]
+        return np.stack(ends, axis=1).astype(np.int64)
+
     def content_hash(self) -> str:
         """Return the SHA-256 (hex) of nodes, edges, inputs and outputs, and of the interactions if there are any."""
         digest = hashlib.sha256()
-        tables = [self.nodes, self.edges, self.inputs, self.outputs]
-        for table in [*tables, self.interactions] if len(self.interactions) else tables:
+        for table in (self.nodes, self.edges, self.inputs, self.outputs):
             digest.update(table.to_csv(index=False, float_format="%.9g", lineterminator="\n").encode())
+        if len(self.interactions):  # there may be millions: as numbers, not as text
+            relation, names = pd.factorize(self.interactions["relation"])
+            digest.update("\n".join(map(str, names)).encode())
+            weight = self.interactions["weight"].to_numpy(dtype="<f8")
+            for column in (self.interaction_places().astype("<i8"), relation.astype("<i8"), weight):
+                digest.update(np.ascontiguousarray(column).tobytes())
         return digest.hexdigest()
 
     def summary(self) -> dict[str, int]:
@@ -286,17 +298,13 @@ class Blueprint:
         import torch
         from torch_geometric.data import Data
 
-        place = pd.Series(np.arange(len(self.nodes)), index=self.nodes["id"])
-
-        def pairs(table: pd.DataFrame) -> NDArray[np.int64]:
-            return np.stack([place.reindex(table[end]).to_numpy(dtype=np.int64) for end in ("source", "target")])
-
-        there = pairs(self.interactions)
+        there, ids = self.interaction_places().T, pd.Index(self.nodes["id"])
+        hierarchy = np.stack([ids.get_indexer(self.edges[end]) for end in ("source", "target")])
         weight = self.interactions["weight"].to_numpy(dtype=np.float32)
         return Data(
             edge_index=torch.from_numpy(np.concatenate([there, there[::-1]], axis=1)),
             edge_weight=torch.from_numpy(np.concatenate([weight, weight])),
-            hierarchy_index=torch.from_numpy(pairs(self.edges)),
+            hierarchy_index=torch.from_numpy(hierarchy),
             level=torch.from_numpy(self.nodes["level"].to_numpy(dtype=np.int64)),
             node_id=self.nodes["id"].tolist(),
             kind=self.nodes["kind"].tolist(),

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from kgreg.blueprint.model import Blueprint
 
@@ -41,30 +42,35 @@ def rewire(blueprint: Blueprint, seed: int, swaps_per_edge: int = 10) -> Bluepri
 
 
 def _exchange_interactions(blueprint: Blueprint, swaps_per_edge: int, rng: np.random.Generator) -> pd.DataFrame:
-    """Return the interactions after the attempted exchanges ``a - b, c - d`` -> ``a - d, c - b`` (or ``a - c, b - d``).
+    """Return the interactions after attempts to exchange ``a - b, c - d`` for ``a - d, c - b`` (or ``a - c, b - d``).
 
+    They are tried in rounds, in which every interaction is paired with another one: a round is one sort, whatever the
+    size of the graph. What would join a node to itself, or a pair that is joined or about to be, stays as it was.
     Weights stay with their rows.
     """
     table = blueprint.interactions
+    ends = blueprint.interaction_places()
+    n, half = len(blueprint.nodes), len(ends) // 2
+
+    def keys(one: NDArray[np.int64], two: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.minimum(one, two) * n + np.maximum(one, two)
+
+    for _ in range(2 * swaps_per_edge if half else 0):
+        pairs = rng.permutation(len(ends))[: 2 * half].reshape(2, half)
+        (a, b), (c, d) = ends[pairs[0]].T, ends[pairs[1]].T
+        flip = rng.random(half) < 0.5
+        c, d = np.where(flip, d, c), np.where(flip, c, d)
+        new = np.concatenate([keys(a, d), keys(c, b)])
+        known = np.concatenate([keys(ends[:, 0], ends[:, 1]), new])
+        order = np.argsort(known)
+        again = known[order[1:]] == known[order[:-1]]
+        twice = np.zeros(len(known), dtype=np.bool_)
+        twice[order[1:][again]] = twice[order[:-1][again]] = True
+        taken = twice[len(ends) :].reshape(2, half).any(axis=0)
+        good = (a != d) & (c != b) & ~taken
+        ends[pairs[0][good], 1], ends[pairs[1][good], 0], ends[pairs[1][good], 1] = d[good], c[good], b[good]
     ids = blueprint.nodes["id"].to_numpy()
-    index = {node: i for i, node in enumerate(ids)}
-    one, two = (table[end].map(index).to_numpy(dtype=np.int64).tolist() for end in ("source", "target"))
-    if len(one) < 2:
-        return table
-    present = {(a, b) if a < b else (b, a) for a, b in zip(one, two, strict=True)}
-    attempts = swaps_per_edge * len(one)
-    flips = rng.random(attempts) < 0.5
-    for (i, j), flip in zip(rng.integers(0, len(one), size=(attempts, 2)).tolist(), flips.tolist(), strict=True):
-        a, b, c, d = one[i], two[i], one[j], two[j]
-        if flip:
-            c, d = d, c
-        new, other = (a, d) if a < d else (d, a), (c, b) if c < b else (b, c)
-        if a == d or c == b or new == other or new in present or other in present:
-            continue
-        present -= {(a, b) if a < b else (b, a), (c, d) if c < d else (d, c)}
-        present |= {new, other}
-        one[i], two[i], one[j], two[j] = a, d, c, b
-    return table.assign(source=ids[one], target=ids[two], relation="rewired")
+    return table.assign(source=ids[ends[:, 0]], target=ids[ends[:, 1]], relation="rewired")
 
 
 def _exchange(
