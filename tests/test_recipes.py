@@ -18,7 +18,7 @@ def test_the_family_is_complete() -> None:
     assert set(recipe_names()) >= {"binn", "dcell", "drugcell", "nest", "pnet"}
 
 
-@pytest.mark.parametrize("name", ["binn", "dcell", "drugcell", "nest", "pnet"])
+@pytest.mark.parametrize("name", ["binn", "chaudhary", "dcell", "drugcell", "moli", "nest", "pnet"])
 def test_keys_of_a_recipe_hold_where_the_file_has_none(name: str) -> None:
     recipe = read_recipe(name)
     experiment = make_experiment({"recipe": name, "data": dict(DATA), "training": {"batch_size": 77}})

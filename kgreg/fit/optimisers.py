@@ -15,6 +15,8 @@ def make_optimiser(groups: list[dict[str, Any]], settings: TrainSettings) -> Any
     optimiser: torch.optim.Optimizer
     if settings.optimiser == "sgd":
         optimiser = torch.optim.SGD(groups, momentum=settings.momentum, **common)
+    elif settings.optimiser == "adagrad":
+        optimiser = torch.optim.Adagrad(groups, eps=settings.epsilon, **common)
     elif settings.optimiser == "adamw":
         optimiser = torch.optim.AdamW(groups, betas=settings.betas, eps=settings.epsilon, **common)
     else:

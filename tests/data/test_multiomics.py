@@ -20,6 +20,9 @@ from kgreg.data.multiomics import GeneMap, Modality, is_mudata, read_gene_map, r
 from kgreg.data.samples import Columns, read_samples
 from kgreg.errors import DataError
 
+#: What mudata says of its own later versions, and of genes that several modalities measured.
+pytestmark = pytest.mark.filterwarnings("ignore:From 0.4", "ignore:Cannot join columns")
+
 LABEL = Columns("response")
 NAMES = [f"s{i}" for i in range(6)]
 OBS = pd.DataFrame({"response": ["yes", "no"] * 3, "age": range(40, 46)}, index=NAMES)

@@ -142,9 +142,9 @@ def test_what_is_drawn_follows_from_the_seed_alone(samples: Samples) -> None:
     assert not same(one, fit_network(BLUEPRINT, samples, split, DENSE, seed=4))
 
 
-@pytest.mark.parametrize("optimiser", ["adam", "adamw", "amsgrad", "sgd"])
+@pytest.mark.parametrize("optimiser", ["adam", "adamw", "amsgrad", "adagrad", "sgd"])
 def test_every_optimiser_lowers_the_loss(
-    samples: Samples, optimiser: Literal["adam", "adamw", "amsgrad", "sgd"]
+    samples: Samples, optimiser: Literal["adam", "adamw", "amsgrad", "adagrad", "sgd"]
 ) -> None:
     settings = replace(DENSE, optimiser=optimiser, decay=0.5, decay_every=4)
     history = fit_network(BLUEPRINT, samples, first_split(samples), settings, seed=0).history

@@ -64,6 +64,7 @@ def test_a_test_for_every_task() -> None:
 
 
 def test_where_no_unit_tells_anything_the_least_p_is_taken(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     x = np.random.default_rng(2).normal(size=(30, 4))
     target = np.arange(30) % 2
     chosen = select_columns("classification", x, target, 1e-9)
