@@ -28,9 +28,7 @@ def select_columns(task: Task, x: NDArray[Any], target: NDArray[Any], p_value: f
     chosen = np.flatnonzero(p < p_value)
     if len(chosen):
         return chosen
-    log.info(
-        "None of %d units has a univariate p value below %g; the least, %.3g, is taken.", len(p), p_value, p.min()
-    )
+    log.info("None of %d units has a univariate p value below %g; the least, %.3g, is taken.", len(p), p_value, p.min())
     return np.array([int(np.argmin(p))])
 
 
