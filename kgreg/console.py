@@ -106,6 +106,7 @@ _ARM_NAMES = {
     "baseline": "linear baseline",
     "rewired": "network on rewired graphs",
     "labels": "network, permuted labels",
+    "control": "network, control inputs",
 }
 
 
@@ -137,7 +138,7 @@ def show_metrics(run: Run) -> None:
     for name in names:
         table.add_column(name.replace("_", " "))
     for arm in metrics["arms"]:
-        draws = f" (n = {arm['draws']})" if arm["arm"] in ("rewired", "labels") else ""
+        draws = f" (n = {arm['draws']})" if arm["arm"] in ("rewired", "labels", "control") else ""
         cells = [_with_interval(arm["metrics"][name], "mean") for name in names]
         kind, comma, more = arm["arm"].partition(",")
         table.add_row(_ARM_NAMES.get(kind, kind) + comma + more + draws, *cells)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import sparse
 
 from kgreg.data.samples import Samples
 from kgreg.errors import DataError
@@ -80,7 +79,7 @@ def control_inputs(samples: Samples, inputs: pd.DataFrame, seed: int) -> Samples
 def _depth(samples: Samples) -> tuple[NDArray[np.float64], bool]:
     """Return the sum of the counts of every sample, and whether the values are logarithms of these."""
     x = samples.x
-    values = x.data if sparse.issparse(x) else np.asarray(x)
+    values: NDArray[np.float32] = x if isinstance(x, np.ndarray) else x.data
     logarithms = bool((values != np.rint(values)).any())
     if (values < 0).any() or (logarithms and values.size and values.max() > _LARGEST_LOG):
         raise DataError(
@@ -95,5 +94,7 @@ def _depth(samples: Samples) -> tuple[NDArray[np.float64], bool]:
 def _labels(samples: Samples) -> NDArray[np.int64]:
     """Return ``[n, k]``: which of the labels, or of the classes but the first, a sample has."""
     if samples.task == "multilabel":
-        return (samples.target == 1).astype(np.int64)
-    return (samples.target[:, None] == np.arange(1, len(samples.classes))).astype(np.int64)
+        has: NDArray[np.bool_] = samples.target == 1
+    else:
+        has = samples.target[:, None] == np.arange(1, len(samples.classes))
+    return has.astype(np.int64)

@@ -93,7 +93,7 @@ def network_errors(predictions: pd.DataFrame, jobs: list[Job], samples: Samples)
             "Leave out [decode] accept.",
         )
     errors = {}
-    tables = {key: table for key, table in predictions.groupby(["arm", "fold", "replicate"])}
+    tables = dict(iter(predictions.groupby(["arm", "fold", "replicate"])))
     for job in jobs:
         table = tables[job.arm.name, job.split.fold, job.replicate]
         if samples.task == "classification":

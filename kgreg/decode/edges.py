@@ -48,7 +48,7 @@ def edge_scores(result: CrossValidation, progress: Progress = no_progress) -> pd
         permutations), ``rank`` (within an output, by ``z_labels``, else by ``score``). Empty where the networks have no
         attention.
     """
-    jobs = [job for job in result.jobs if job.arm.kind != "rewired"]
+    jobs = [job for job in result.jobs if job.arm.kind in ("graph", "labels")]
     columns = [ALL] if result.samples.task in ONE_OUTPUT else [*result.outputs, ALL]
     found: dict[str, list[NDArray[np.float64]]] = {}
     for done, job in enumerate(jobs):

@@ -24,7 +24,7 @@ from kgreg.errors import FitError
 LaplacianKind = Literal["combinatorial", "normalised"]
 
 #: Rows whose products are summed at a time: no temporary matrix of the size of the weights.
-_PIECE = 2048
+_PIECE = 512
 
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
 
@@ -181,7 +181,8 @@ def _multiply(crow: Tensor, col: Tensor, value: Tensor, weight: Tensor) -> Tenso
     size = (len(crow) - 1, len(crow) - 1)
     matrix = torch.sparse_csr_tensor(crow, col, value.to(weight.dtype), size, check_invariants=False)
     with torch.autocast(weight.device.type, enabled=False):
-        return torch.mm(matrix, weight.contiguous())
+        # In place: :func:`torch.mm` would hold a second matrix of this size.
+        return weight.new_zeros(weight.shape).addmm_(matrix, weight.contiguous())
 
 
 def _laplacian(
@@ -203,7 +204,12 @@ def _laplacian(
     values = np.concatenate([off, off, degree.astype(dtype)])
     every = np.arange(n, dtype=np.int32)
     rows, columns = np.concatenate([one, two, every]), np.concatenate([two, one, every])
-    return sparse.csr_matrix((values, (rows, columns)), shape=(n, n))
+    matrix = sparse.csr_matrix((values, (rows, columns)), shape=(n, n))
+    if matrix.nnz < len(values):  # entries of one place were added up
+        pairs = pd.DataFrame({"low": np.minimum(one, two), "high": np.maximum(one, two)})
+        low, high = pairs[pairs.duplicated()].iloc[0]
+        raise FitError(f"The features {low} and {high} interact twice.", "Give every pair once.")
+    return matrix
 
 
 def _check(one: NDArray[np.int32], two: NDArray[np.int32], a: NDArray[np.float64], n: int) -> None:
@@ -222,8 +228,3 @@ def _check(one: NDArray[np.int32], two: NDArray[np.int32], a: NDArray[np.float64
         )
     if (one == two).any():
         raise FitError(f"The feature {one[one == two][0]} interacts with itself.", "Leave such interactions out.")
-    key = np.sort(np.minimum(one, two).astype(np.int64) * n + np.maximum(one, two))
-    twice = np.flatnonzero(key[1:] == key[:-1])
-    if len(twice):
-        pair = divmod(int(key[twice[0]]), n)
-        raise FitError(f"The features {pair[0]} and {pair[1]} interact twice.", "Give every pair once.")

@@ -35,6 +35,8 @@ class ReportContents:
         Of :func:`kgreg.decode.knockout_table`; may be empty.
     edges
         Of :func:`kgreg.decode.edge_scores`; may be empty.
+    controls
+        Real against control inputs, of :class:`kgreg.decode.Explanation`; may be empty.
     run
         ``kgreg, started, seconds, command, seed, packages, platform``.
     """
@@ -51,6 +53,7 @@ class ReportContents:
     knockouts: pd.DataFrame
     run: Mapping[str, Any]
     edges: pd.DataFrame = field(default_factory=pd.DataFrame)
+    controls: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def has_terms(self) -> bool:

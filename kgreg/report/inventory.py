@@ -33,6 +33,10 @@ _STEPS = {
     "redundancy": "same genes as its only child; merged with it",
     "features": "gene that the data do not measure, or that was not asked for",
     "genes": "gene of the data that no term of the network annotates",
+    "loops": "link of a node with itself",
+    "min_weight": "link with a smaller weight than asked for",
+    "repeats": "link listed again",
+    "outputs": "on no path to an output, or read an output",
     "constant": "gene with one value in all samples",
     "interactions": "interactions that were left out, counted",
 }

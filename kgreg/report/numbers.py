@@ -132,4 +132,5 @@ _ARMS = {
     "baseline": "Linear baseline",
     "rewired": "Rewired graphs",
     "labels": "Permuted labels",
+    "control": "Control inputs",
 }

@@ -10,7 +10,16 @@ from markupsafe import Markup
 
 from kgreg.disk import replace_text
 from kgreg.errors import OutputError
-from kgreg.report import edge_tables, figures, inventory, knockout_figures, summary, tables, task_figures
+from kgreg.report import (
+    control_tables,
+    edge_tables,
+    figures,
+    inventory,
+    knockout_figures,
+    summary,
+    tables,
+    task_figures,
+)
 from kgreg.report.contents import ReportContents
 from kgreg.report.embed import asset, figure_json, plotly_script, safe_json, script_hash, script_text
 from kgreg.report.explorer import explorer_data
@@ -121,9 +130,11 @@ def _context(contents: ReportContents) -> dict[str, Any]:
         "metric_table": summary.metric_table(metrics),
         "comparisons": summary.comparison_table(metrics),
         "chance": summary.chance(metrics),
-        "nulls": {arm["arm"]: arm["draws"] for arm in metrics["arms"] if arm["arm"] in ("rewired", "labels")},
+        "nulls": {arm["arm"]: arm["draws"] for arm in metrics["arms"] if arm["arm"] in tables.DRAWN},
         "terms": tables.ranking_panels(contents, "term"),
         "genes": tables.ranking_panels(contents, "gene"),
+        "measure": contents.experiment.get("decode", {}).get("measure", "activation"),
+        "controls": control_tables.control_panels(contents.controls),
         "edges": edge_tables.edge_panels(contents),
         "knockouts": tables.knockout_panels(knockouts) if len(knockouts) else [],
         "n_knockouts": int(knockouts["knockout"].nunique()) if len(knockouts) else 0,

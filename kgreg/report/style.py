@@ -8,7 +8,13 @@ from typing import Any
 import plotly.graph_objects as go
 
 #: Colour of an arm; readable on light and on dark ground.
-ARM_COLOURS = {"graph": "#2b7bba", "baseline": "#d9822b", "rewired": "#7d8590", "labels": "#a8adb5"}
+ARM_COLOURS = {
+    "graph": "#2b7bba",
+    "baseline": "#d9822b",
+    "rewired": "#7d8590",
+    "labels": "#a8adb5",
+    "control": "#c3a24a",
+}
 ACCENT = "#2b7bba"
 AGAINST = "#c8553d"
 QUIET = "#8b929c"

@@ -26,6 +26,9 @@ _PAGES = (
     (re.compile(r"HGNC:\d+"), "https://www.genenames.org/data/gene-symbol-report/#!/hgnc_id/{}"),
     (re.compile(r"ENS[A-Z]*G\d{11}"), "https://www.ensembl.org/id/{}"),
 )
+#: Arms of which there are draws.
+DRAWN = ("rewired", "labels", "control")
+
 _NULLS = {"rewired": "networks on rewired graphs", "labels": "networks trained on permuted labels"}
 
 

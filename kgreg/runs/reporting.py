@@ -54,6 +54,7 @@ def report_result(
         ranking=explanation.ranking,
         stability=explanation.stability,
         knockouts=knockouts if knockouts is not None else pd.DataFrame(),
+        controls=explanation.controls,
         edges=edges if edges is not None else pd.DataFrame(),
         run={"kgreg": __version__, "seed": result.seed, **about},
     )

@@ -89,7 +89,8 @@ class SlowNetwork:
                         at = self._number_of_link(number)
                         read = self.network.rules.scale[0, at] * read + self.network.rules.offset[0, at]
                     z = z + weight @ read
-            signal[term] = self._finished(h, term, z, training)
+            read_out = a.readout == "nodes" and term in set(blueprint.outputs["node"])
+            signal[term] = z if read_out else self._finished(h, term, z, training)
             if nudge and term in nudge:
                 signal[term] = signal[term] + nudge[term]
         heads = self._heads(h, signal)
@@ -221,6 +222,9 @@ class SlowNetwork:
             if readout.link == "softmax":
                 return torch.log(torch.softmax(each, dim=1).sum(dim=0)).T  # that of the mean, but for a constant
             return each.mean(dim=0).T
+        if a.readout == "nodes":
+            two = self.network.n_outputs > len(read)  # one logit for two classes
+            return (torch.cat([torch.zeros_like(read), read]) if two else read).T
         if a.readout == "joined":
             joined = readout.joined
             read = read if beside is None else torch.cat([read, beside])

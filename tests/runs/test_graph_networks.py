@@ -89,6 +89,24 @@ def test_recipes_build_their_networks(tmp_path: Path, name: str, expected: dict[
     assert network.n_parameters() > 0
 
 
+def test_blood_cells_on_shared_pathways(tmp_path: Path, knowledge_store_path: Path) -> None:
+    pytest.importorskip("scanpy", reason="the cells are in the scanpy wheel")
+    record = {
+        "data": {"file": "scanpy:pbmc68k_reduced", "layer": "raw", "label": "bulk_labels"},
+        "knowledge": {
+            "guide": "interactions", "interactions": "reactome", "isolated": False, "store": str(knowledge_store_path),
+        },
+        "network": {"model": "graph", "conv": "gcn", "widths": [16], "dense": [16]},
+        "training": {"folds": 2, "max_epochs": 12, "learning_rate": 0.01},
+        "nulls": {"rewired": 0, "labels": 0},
+        "output": {"folder": str(tmp_path / "run")},
+    }  # fmt: skip
+    run = run_experiment(make_experiment(record), until="explain", workers=1)
+    assert 200 < len(run.blueprint.genes) < 500
+    assert run.metrics["arms"][0]["metrics"]["balanced_accuracy"]["mean"] > 0.4
+    assert "CD79A" in set(run.explanation.top("gene", "CD19+ B", 5)["label"])
+
+
 # ---- bad input -------------------------------------------------------------------------------------------------------
 
 

@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from kgreg.nn.graphs.genes import with_loops
 from kgreg.nn.sparse import SparsePattern, multiply
 
+#: Scores up to this size go through exp as they are; larger ones first lose the largest of their node.
+_SAFE = 50.0
+
 
 class GraphAttention(nn.Module):
     """``y_i = sum_j a_ij W x_j + b`` over the neighbours of ``i`` and ``i`` itself, for every head.
@@ -52,9 +55,12 @@ class GraphAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map ``x [nodes, batch, in_features]``."""
         projected = self._project(x)
-        a = nn.functional.dropout(self._attention(projected), self.dropout, self.training)
+        scores, total = self._scores(projected)
+        scores = nn.functional.dropout(scores, self.dropout, self.training)
         n, (heads, batch, features) = len(x), (self.heads, x.shape[1], projected.shape[3])
-        y = multiply(self.pattern, a, projected.reshape(heads * batch, n, features)).view(heads, batch, n, features)
+        # Divided after the product: there are many pairs to a node.
+        y = multiply(self.pattern, scores, projected.reshape(heads * batch, n, features)) / total[:, :, None]
+        y = y.view(heads, batch, n, features)
         if self.average:
             return y.mean(dim=0).transpose(0, 1) + self.bias
         return y.permute(2, 1, 0, 3).reshape(n, batch, heads * features) + self.bias
@@ -64,22 +70,24 @@ class GraphAttention(nn.Module):
 
         Pairs (receiver, sender) are those of ``pattern``, in its order; the attention of a receiver sums to 1.
         """
-        return self._attention(self._project(x)).view(self.heads, x.shape[1], -1)
+        scores, total = self._scores(self._project(x))
+        return (scores / total.index_select(1, self.pattern.row)).view(self.heads, x.shape[1], -1)
 
     def _project(self, x: Tensor) -> Tensor:
         """Return ``W x`` as ``[heads, batch, nodes, out_features]``."""
         return (x @ self.weight).view(*x.shape[:2], self.heads, -1).permute(2, 1, 0, 3)
 
-    def _attention(self, projected: Tensor) -> Tensor:
-        """Return the attention ``[heads x batch, pairs]``."""
-        row, col, pointer = self.pattern.row, self.pattern.col, self.pattern.crow
+    def _scores(self, projected: Tensor) -> tuple[Tensor, Tensor]:
+        """Return undivided attention ``[heads x batch, pairs]`` and its sums ``[heads x batch, nodes]``."""
+        row, col = self.pattern.row, self.pattern.col
         to = (projected * self.receiver[:, None, None]).sum(dim=3).flatten(0, 1)
         come = (projected * self.sender[:, None, None]).sum(dim=3).flatten(0, 1)
-        leaky = nn.functional.leaky_relu
+        e = nn.functional.leaky_relu(to.index_select(1, row) + come.index_select(1, col), self.SLOPE)
         with torch.no_grad():
-            # The largest score of each receiver, without its edges' scores: LeakyReLU keeps the order.
-            largest = torch.segment_reduce(come.t()[col], "max", offsets=pointer, axis=0).t()
-            shift = leaky(to + largest, self.SLOPE)
-        scores = torch.exp(leaky(to[:, row] + come[:, col], self.SLOPE) - shift[:, row])
-        total = scores.new_zeros(to.shape).index_add(1, row, scores)
-        return scores / total[:, row]
+            safe = float(to.abs().max() + come.abs().max()) < _SAFE
+        if not safe:
+            with torch.no_grad():
+                largest = torch.segment_reduce(e.t(), "max", offsets=self.pattern.crow, axis=0).t()
+            e = e - largest.index_select(1, row)
+        scores = torch.exp(e)
+        return scores, scores.new_zeros(to.shape).index_add(1, row, scores)

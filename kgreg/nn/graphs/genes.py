@@ -12,7 +12,7 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from kgreg.blueprint.model import Blueprint
-from kgreg.errors import FitError
+from kgreg.errors import FitError, some
 from kgreg.nn.sparse import SparsePattern, multiply
 
 
@@ -59,10 +59,16 @@ def gene_graph(blueprint: Blueprint) -> GeneGraph:
     Raises
     ------
     FitError
-        If no interaction joins two genes.
+        If no interaction joins two genes, or a gene has several features of one modality.
     """
     gene, ids = pd.factorize(blueprint.inputs["node"])
     modality, kinds = pd.factorize(blueprint.inputs["modality"])
+    twice = blueprint.inputs.duplicated(["node", "modality"])
+    if twice.any():
+        raise FitError(
+            f"Several features of one modality belong to one gene: {some(blueprint.inputs.loc[twice, 'node'])}.",
+            "Keep one of them for each gene.",
+        )
     inputs = np.full((len(ids), len(kinds)), len(gene), dtype=np.int64)
     inputs[gene, modality] = np.arange(len(gene))
     place = pd.Series(np.arange(len(ids)), index=ids)

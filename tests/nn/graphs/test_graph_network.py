@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -254,6 +255,14 @@ def test_a_blueprint_without_interactions_is_refused() -> None:
 
     with pytest.raises(FitError, match="needs interactions"):
         GraphDesign().build(small_blueprint(), 2)
+
+
+def test_two_features_of_one_gene_and_modality_are_refused() -> None:
+    blueprint = random_blueprint(6)
+    more = blueprint.inputs.assign(feature=blueprint.inputs["feature"] + " again").head(1)
+    twice = replace(blueprint, inputs=pd.concat([blueprint.inputs, more]))
+    with pytest.raises(FitError, match="one modality belong to one gene: g00"):
+        GraphDesign().build(twice, 2)
 
 
 def test_disconnected_parts_and_isolated_genes_are_computed() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
+from benchmarks.memory import MB, in_process
 from kgreg.blueprint import compile_interactions
 from kgreg.errors import FitError
 from kgreg.nn.laplacian import LaplacianPenalty, feature_interactions
@@ -158,3 +160,13 @@ def test_inputs_interact_within_their_modality() -> None:
         (frozenset({"A protein", "B protein"}), 2.0),
         (frozenset({"B rna", "C rna"}), 3.0),
     }
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peaks are read from Linux's /proc")
+def test_memory_grows_with_the_interactions_and_not_with_the_square_of_the_features() -> None:
+    size = ["--genes", "20000", "--edges", "200000", "--factors", "10", "--threads", "1"]
+    found = in_process("benchmarks.laplacian", ["--memory", "sparse", *size])
+    dense = 4 * 20000**2 / MB
+    assert found["held"] < dense / 200
+    assert found["building"] < dense / 40
+    assert found["step"] < dense / 100

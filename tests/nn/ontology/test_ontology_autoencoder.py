@@ -365,6 +365,18 @@ def test_activities_do_not_see_the_covariates() -> None:
     assert not torch.allclose(one.extra.reconstruction, two.extra.reconstruction)
 
 
+@pytest.mark.parametrize("width", [1, 2])
+def test_activities_have_no_more_dimensions_than_the_roots_have_neurons(width: int) -> None:
+    """Of a linear decoder: what it gives a term is a combination of the neurons of the roots above it."""
+    network, _ = make(width=width)
+    network.eval()
+    activities = network.compute(hierarchies.given(n=60)).levels[0]
+    below_one_root = [network.term_ids.index(term) for term in ("low", "middle", "top", "other")]
+    found = activities[:, below_one_root]
+    roots = 2  # "other" stands below both
+    assert int(torch.linalg.matrix_rank((found - found.mean(dim=0)).detach(), atol=1e-9)) <= roots * width
+
+
 def test_what_was_not_measured_does_not_count() -> None:
     network, _ = make(modalities=("rna", "protein"))
     network.eval()
