@@ -15,13 +15,14 @@ DATA = {"file": "scanpy:pbmc68k_reduced", "layer": "raw", "label": "bulk_labels"
 
 
 def test_the_family_is_complete() -> None:
-    assert set(recipe_names()) >= {"binn", "dcell", "drugcell", "nest", "pnet"}
+    assert set(recipe_names()) >= {"binn", "dcell", "drugcell", "kpnn", "nest", "pnet"}
 
 
-@pytest.mark.parametrize("name", ["binn", "chaudhary", "dcell", "drugcell", "moli", "nest", "pnet"])
+@pytest.mark.parametrize("name", ["binn", "chaudhary", "dcell", "drugcell", "kpnn", "moli", "nest", "pnet"])
 def test_keys_of_a_recipe_hold_where_the_file_has_none(name: str) -> None:
     recipe = read_recipe(name)
-    experiment = make_experiment({"recipe": name, "data": dict(DATA), "training": {"batch_size": 77}})
+    own = {"network": "links.csv"} if name == "kpnn" else {}
+    experiment = make_experiment({"recipe": name, "data": dict(DATA), "knowledge": own, "training": {"batch_size": 77}})
     for key, value in recipe["network"].items():
         assert experiment.to_dict()["network"][key] == value
     assert experiment.training.batch_size == 77
