@@ -44,11 +44,12 @@ def simulate(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="A new folder for what is made.")] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of all random numbers.")] = 0,
 ) -> None:
-    """Make data with a planted truth, and the knowledge that goes with them.
+    """Make data with a planted truth, the knowledge that goes with them, and an experiment to run.
 
-    [dim]Example:[/]  kgreg simulate cascade --output cascade --seed 1
+    [dim]Example:[/]  kgreg simulate modules --output modules && kgreg run modules/experiment.toml
     """
-    from kgreg.data.simulate import simulate, simulators
+    from kgreg.data.simulate import experiment_of, simulate, simulators
+    from kgreg.disk import replace_text
 
     if name == "list":
         for known, function in simulators().items():
@@ -57,6 +58,8 @@ def simulate(
     folder = output or Path(name)
     made = simulate(name, seed)
     made.write(folder)
+    replace_text(folder / "experiment.toml", experiment_of(name))
     samples, genes = made.adata.shape
     say("Simulated", f"{samples:,} samples, {genes:,} features, {int(made.truth['planted'].sum()):,} planted nodes")
     say("Written", ", ".join(sorted(file.name for file in folder.iterdir())))
+    say("Next", f"kgreg run {folder / 'experiment.toml'}")

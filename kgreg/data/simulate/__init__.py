@@ -1,12 +1,13 @@
 """Samples with a planted truth, to see whether a method finds what is there. Every simulator is seeded.
 
-A simulator is a module ``<name>.py`` of this package with a function ``simulate_<name>(..., seed=0)``.
+A simulator is a module ``<name>.py`` of this package with a function ``simulate_<name>(..., seed=0)``, and an experiment on
+what it makes, ``<name>.toml``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
+from importlib import import_module, resources
 from pkgutil import iter_modules
 
 from kgreg.data.simulate.base import Simulation
@@ -33,4 +34,9 @@ def simulate(name: str, seed: int = 0) -> Simulation:
     return found[name](seed=seed)
 
 
-__all__ = ["Simulation", "simulate", "simulators"]
+def experiment_of(name: str) -> str:
+    """Return the text of an experiment file for the folder that a simulation was written to."""
+    return (resources.files(__name__) / f"{name}.toml").read_text(encoding="utf-8")
+
+
+__all__ = ["Simulation", "experiment_of", "simulate", "simulators"]
