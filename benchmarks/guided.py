@@ -57,11 +57,7 @@ CASES = {
     "laplacian-autoencoder": Case(LaplacianAutoencoder(), interacting("rna"), "one modality"),
     "multiview": Case(Multiview(), interacting("rna", "methylation", "protein"), "three modalities"),
     "moli": Case(MoliDesign(), interacting("rna", "methylation", "protein"), "three modalities"),
-<<<<<<< HEAD
-    "late": Case(LateDesign(), interacting("rna", "methylation", "protein"), "three modalities"),
-=======
     "late": Case(LateDesign(first="dense"), interacting("rna", "methylation", "protein"), "three modalities"),
->>>>>>> laplacian
     "bottleneck-autoencoder": Case(
         BottleneckDesign(), interacting("rna", "methylation", "protein"), "three modalities, one vector"
     ),
