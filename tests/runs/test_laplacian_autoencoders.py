@@ -74,6 +74,26 @@ def test_survival_is_learned_too(network: dict[str, Any], simulated: tuple[Path,
     assert roc_auc_score(genes["planted"], genes["score"]) >= 0.9
 
 
+def test_samples_that_lack_a_modality_are_used(tmp_path: Path) -> None:
+    simulation = simulate_omics(240, 120, n_factors=4, module_size=15, missing=0.3, seed=1)
+    simulation.write(tmp_path / "simulation")
+    layers = ["expression", "methylation", "protein"]
+    sections = {
+        "data": {
+            "file": str(tmp_path / "simulation" / "data.h5ad"),
+            "label": "condition",
+            "layers": layers,
+            "samples": "all",
+        },
+        "network": {"model": "multiview", "hidden": [32, 16]},
+        "nulls": {"rewired": 0, "labels": 0},
+    }
+    found = run(tmp_path / "simulation", tmp_path / "run", sections, until="explain")
+    genes = found.explanation.ranking.query("kind == 'gene' and output == 'all'").merge(simulation.truth, on="node")
+    assert len(found.predictions["sample"].unique()) == 240
+    assert roc_auc_score(genes["planted"], genes["score"]) >= 0.9
+
+
 def test_the_recipe_is_the_default_of_the_design() -> None:
     assert Multiview(**read_recipe("multiview")["network"]) == Multiview()
 
