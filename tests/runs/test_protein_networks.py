@@ -73,7 +73,8 @@ def test_links_come_from_a_query_and_lead_from_regulators(tmp_path: Path, knowle
     query = tmp_path / "links.cypher"
     query.write_text(
         "// Terms and their genes.\n// parameters: terms\n// columns: source, target\n"
-        "MATCH (g:Gene)-[:ANNOTATED_TO]->(t:Term) WHERE t.id IN $terms RETURN DISTINCT t.id AS source, g.id AS target\n",
+        "MATCH (g:Gene)-[:ANNOTATED_TO]->(t:Term) WHERE t.id IN $terms "
+        "RETURN DISTINCT t.id AS source, g.id AS target\n",
         encoding="utf-8",
     )
     knowledge = {
