@@ -57,7 +57,7 @@ CASES = {
     "laplacian-autoencoder": Case(LaplacianAutoencoder(), interacting("rna"), "one modality"),
     "multiview": Case(Multiview(), interacting("rna", "methylation", "protein"), "three modalities"),
     "moli": Case(MoliDesign(), interacting("rna", "methylation", "protein"), "three modalities"),
-    "late": Case(LateDesign(), interacting("rna", "methylation", "protein"), "three modalities"),
+    "late": Case(LateDesign(first="dense"), interacting("rna", "methylation", "protein"), "three modalities"),
     "bottleneck-autoencoder": Case(
         BottleneckDesign(), interacting("rna", "methylation", "protein"), "three modalities, one vector"
     ),
@@ -72,7 +72,7 @@ def task_loss(outputs: Tensor, target: Tensor) -> Tensor:
 def trainer(case: Case, blueprint: Blueprint, given: Given, target: Tensor) -> tuple[int, Callable[[], None]]:
     """Return the parameters of a new network, and a function that takes one training step."""
     torch.manual_seed(0)
-    network = case.design.build(blueprint, 2)
+    network = case.design.build(blueprint, 2, link="softmax")
     network.begin(given)
     optimiser = torch.optim.Adam(network.parameters(), lr=5e-4, amsgrad=True, fused=True)
 

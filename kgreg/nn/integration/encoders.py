@@ -71,8 +71,8 @@ class Views(nn.Module):
     """The inputs of every modality, or neurons for the terms of the graph that read them.
 
     With ``first = "terms"`` every modality has a neuron for every term, which reads the genes at or below that term,
-    as that modality measured them (and 0 where there are none): linear map, batch normalisation, activation. A term's
-    neurons stand together, so that a term has one score.
+    as that modality measured them (and 0 where there are none): linear map, batch normalisation, tanh, which hands on
+    both signs of the one number that a term has. A term's neurons stand together, so that a term has one score.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class Views(nn.Module):
 
     read: Tensor
 
-    def __init__(self, blueprint: Blueprint, first: First, activation: Activation, norm: bool) -> None:
+    def __init__(self, blueprint: Blueprint, first: First, norm: bool) -> None:
         super().__init__()
         columns = modalities_of(blueprint)
         self.names = list(columns)
@@ -107,7 +107,6 @@ class Views(nn.Module):
             self.register_buffer("read", torch.from_numpy(read.astype(np.float32)), persistent=False)
             self.bias = nn.Parameter(torch.zeros(n_neurons))
             self.norms = nn.ModuleList(BatchNorm(len(self.terms)) for _ in self.names) if norm else None
-            self.activation = ACTIVATIONS[activation]()
 
     def forward(self, given: Given) -> tuple[list[Tensor], Tensor | None]:
         """Return what stands for every modality, ``[batch, size]``, and the neurons of the terms if there are any.
@@ -127,7 +126,7 @@ class Views(nn.Module):
             there = own.index_select(0, rows)
             if self.norms is not None:
                 there = self.norms[m](there)
-            each.append(torch.zeros_like(own).index_copy(0, rows, self.activation(there)))
+            each.append(torch.zeros_like(own).index_copy(0, rows, torch.tanh(there)))
         level = torch.stack(each, dim=2).flatten(1) * self.read
         return list(level.reshape(shape).unbind(dim=2)), level
 

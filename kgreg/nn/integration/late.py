@@ -58,7 +58,7 @@ class LateNetwork(GuidedNetwork):
     """
 
     def __init__(self, design: LateDesign, blueprint: Blueprint, n_outputs: int, n_covariates: int, link: Link) -> None:
-        views = Views(blueprint, design.first, design.activation, design.norm)
+        views = Views(blueprint, design.first, design.norm)
         n_views = len(views.names)
         nodes = (
             (views.terms, [n_views] * len(views.terms)) if views.terms else (views.names, [design.widths[-1]] * n_views)

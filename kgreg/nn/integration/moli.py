@@ -77,7 +77,7 @@ class MoliNetwork(GuidedNetwork):
     """
 
     def __init__(self, design: MoliDesign, blueprint: Blueprint, n_outputs: int, n_covariates: int) -> None:
-        views = Views(blueprint, design.first, design.activation, design.norm)
+        views = Views(blueprint, design.first, design.norm)
         unknown = [name for name in [*design.widths, *design.dropouts] if name not in views.names]
         if unknown:
             raise FitError(

@@ -199,8 +199,8 @@ class TermAutoencoder(GuidedNetwork):
     def read(self, passed: Passed) -> Tensor:
         """Return draws from the posterior of the activities, always the same, and covariates: for the head's fit.
 
-        Means carry no noise: a latent variable that hardly reaches any gene still tells two classes apart by means that
-        differ by a thousandth of the posterior's width, and a head on standardised means would weigh it like any other.
+        Means carry no noise: those of a latent variable that hardly reaches any gene vary by a small part of the
+        posterior's width, and a head on standardised means would weigh it like any other.
         """
         (activities,), found = passed.levels, passed.extra
         n_terms = len(self.term_ids)
