@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kgreg.blueprint import Blueprint as Blueprint
     from kgreg.blueprint import compile_guide as compile_guide
     from kgreg.blueprint import compile_hierarchy as compile_hierarchy
+    from kgreg.blueprint import compile_network as compile_network
     from kgreg.blueprint import go_guide as go_guide
     from kgreg.blueprint import reactome_guide as reactome_guide
     from kgreg.data import bundled_file as bundled_file
@@ -37,6 +38,7 @@ _HOME = {
     "Blueprint": "blueprint",
     "compile_guide": "blueprint",
     "compile_hierarchy": "blueprint",
+    "compile_network": "blueprint",
     "go_guide": "blueprint",
     "reactome_guide": "blueprint",
     "bundled_file": "data",

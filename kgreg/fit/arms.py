@@ -87,7 +87,9 @@ def arm_samples(samples: Samples, arm: Arm, seed: int, inputs: pd.DataFrame) -> 
     """
     if arm.kind == "control":
         return control_inputs(samples, inputs, _null_seed(seed, arm))
-    return replace(samples, target=arm_target(samples, arm, seed))
+    if arm.kind == "labels":
+        return replace(samples, target=arm_target(samples, arm, seed))
+    return samples
 
 
 def arm_target(samples: Samples, arm: Arm, seed: int) -> NDArray[Any]:

@@ -186,8 +186,14 @@ def test_nulls_are_drawn_by_seed_and_number() -> None:
     assert len(set(graphs.values())) == len(graphs)
     assert arm_blueprint(BLUEPRINT, Arm("rewired", 1), 0).content_hash() == graphs[0, 1]
     assert arm_blueprint(BLUEPRINT, Arm("labels", 1), 0) is BLUEPRINT
-    first, second = (arm_samples(SAMPLES, Arm("labels", number), 0) for number in (0, 1))
+    first, second = (arm_samples(SAMPLES, Arm("labels", number), 0, BLUEPRINT.inputs) for number in (0, 1))
     assert sorted(first.target) == sorted(SAMPLES.target)
     assert not np.array_equal(first.target, second.target)
     np.testing.assert_array_equal(first.x, SAMPLES.x)
-    assert arm_samples(SAMPLES, Arm("rewired", 0), 0) is SAMPLES
+    assert arm_samples(SAMPLES, Arm("rewired", 0), 0, BLUEPRINT.inputs) is SAMPLES
+    first, second = (arm_samples(SAMPLES, Arm("control", number), 0, BLUEPRINT.inputs) for number in (0, 1))
+    assert first.features == BLUEPRINT.inputs["feature"].tolist()
+    assert not np.array_equal(first.x, second.x)
+    jobs = plan(SPLITS, 2, 1, 1, seed=0, controls=2)
+    assert jobs[: len(plan(SPLITS, 2, 1, 1, seed=0))] == plan(SPLITS, 2, 1, 1, seed=0)
+    assert {job.arm.name for job in jobs} == {"graph", "rewired-0", "labels-0", "control-0", "control-1"}
