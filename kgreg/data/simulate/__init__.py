@@ -1,7 +1,7 @@
 """Samples with a planted truth, to see whether a method finds what is there. Every simulator is seeded.
 
-A simulator is a module ``<name>.py`` of this package with a function ``simulate_<name>(..., seed=0)``, and an experiment on
-what it makes, ``<name>.toml``.
+A simulator is a module ``<name>.py`` of this package with a function ``simulate_<name>(..., seed=0)``, and an
+experiment on what it makes, ``<name>.toml``.
 """
 
 from __future__ import annotations
