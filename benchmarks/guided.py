@@ -24,11 +24,12 @@ from torch import Tensor
 from benchmarks.laplacian import random_graph
 from benchmarks.memory import Meter, give_back, in_process
 from benchmarks.vnn import clock
-from kgreg.blueprint import Blueprint, compile_interactions
+from kgreg.blueprint import Blueprint, compile_hierarchy, compile_interactions
 from kgreg.nn.design import Design
 from kgreg.nn.factorization import LaplacianAutoencoder, Multiview
 from kgreg.nn.guided import Given
 from kgreg.nn.integration import BottleneckDesign, LateDesign, MoliDesign
+from kgreg.nn.ontology import OntologyAutoencoderDesign, TermAutoencoderDesign
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,25 @@ def interacting(*modalities: str) -> Callable[[int], Blueprint]:
     return make
 
 
+def hierarchical(n: int) -> Blueprint:
+    """Return the blueprint of genes below a tenth as many terms, each with one or two parents; three terms a gene."""
+    rng = np.random.default_rng(0)
+    n_terms, n_roots = n // 10, 8
+    links = pd.DataFrame(
+        [
+            (f"t{i}", f"t{parent}")
+            for i in range(n_roots, n_terms or n_roots + 1)
+            for parent in np.unique(rng.integers(0, max(n_roots, i // 2), size=2))
+        ],
+        columns=["child", "parent"],
+    )
+    names = np.array([f"g{i}" for i in range(n)], dtype=object)
+    terms = rng.integers(0, max(n_terms, n_roots), size=3 * n)
+    annotations = pd.DataFrame({"gene": np.repeat(names, 3), "term": [f"t{t}" for t in terms]})
+    genes = pd.DataFrame({"feature": names, "gene": names})
+    return compile_hierarchy(links, annotations, genes, redundancy=None, width=3)
+
+
 CASES = {
     "laplacian-autoencoder": Case(LaplacianAutoencoder(), interacting("rna"), "one modality"),
     "multiview": Case(Multiview(), interacting("rna", "methylation", "protein"), "three modalities"),
@@ -61,6 +81,8 @@ CASES = {
     "bottleneck-autoencoder": Case(
         BottleneckDesign(), interacting("rna", "methylation", "protein"), "three modalities, one vector"
     ),
+    "ontology-autoencoder": Case(OntologyAutoencoderDesign(), hierarchical, "3 neurons a term, linear"),
+    "term-autoencoder": Case(TermAutoencoderDesign(), hierarchical, "a latent variable a term"),
 }
 
 
@@ -73,7 +95,8 @@ def trainer(case: Case, blueprint: Blueprint, given: Given, target: Tensor) -> t
     """Return the parameters of a new network, and a function that takes one training step."""
     torch.manual_seed(0)
     network = case.design.build(blueprint, 2, link="softmax")
-    network.begin(given)
+    with torch.no_grad():
+        network.begin(given)
     optimiser = torch.optim.Adam(network.parameters(), lr=5e-4, amsgrad=True, fused=True)
 
     def step() -> None:
@@ -106,7 +129,7 @@ def measure(name: str, n: int, batch: int) -> None:
         json.dumps(
             {
                 "inputs": len(blueprint.inputs),
-                "interactions": len(blueprint.interactions),
+                "links": len(blueprint.interactions) + len(blueprint.edges),
                 "parameters": parameters,
                 "building": building,
                 "held": held,
@@ -135,8 +158,8 @@ def main() -> None:
     for name in options.names or CASES:
         found = in_process("benchmarks.guided", [name, "--measure", *size])
         print(
-            f"  {name:>24} ({CASES[name].remark}): {found['inputs']:,} inputs, {found['interactions']:,} interactions, "
-            f"{found['parameters']:,} parameters\n"
+            f"  {name:>24} ({CASES[name].remark}): {found['inputs']:,} inputs, {found['links']:,} interactions or "
+            f"links, {found['parameters']:,} parameters\n"
             f"  {'':>24} {1000 * found['seconds']:.1f} ms a step; {found['held']:.1f} MB held, {found['peak']:.1f} MB "
             f"at the peak of a step, {found['building']:.1f} MB at that of building"
         )

@@ -65,9 +65,8 @@ def _train_guided(
     network = build_guided(
         blueprint, settings.architecture, samples.task, len(samples.outputs), fit.preprocessing.encoder
     )
-    whole = network.given(fit.fit.everything())
     with torch.no_grad():
-        network.begin(whole)
+        network.begin(network.given(fit.fit.everything()))
     weight = class_weight_of(samples, fitted_rows(split, settings), settings)
     module = GuidedModule(network, samples.task, settings, weight, fit.seed)
     feed, held = Feed([fit.fit], [fit.fit_target]), Feed([fit.stop], [fit.stop_target])
