@@ -157,8 +157,9 @@ def _stored_interactions(
         table, guide = run_named(store, name, **parameters).to_pandas(), f"your Cypher ({query.name})"
     if table.empty:
         raise BlueprintError(
-            f'The store {store.location} holds no interactions that interactions = "{knowledge.interactions}" selects.',
-            "Load them with `kgreg load` (STRING, BioGRID, HumanNet), or give a table of your own.",
+            f"The store {store.location} holds no interactions of '{knowledge.interactions}'.",
+            "Load them with `kgreg load` (STRING's links with its `aliases` or `info`, by which proteins find their "
+            "genes; BioGRID; HumanNet), or give a table of your own.",
         )
     shown = {key: value for key, value in parameters.items() if key != "genes"}
     origin["guide"] = guide

@@ -86,6 +86,7 @@ def stored_network(knowledge: KnowledgeSection, store: GraphStore) -> tuple[pd.D
         )
     if "tf" in table:
         table = table.rename(columns={"tf": "source"}).assign(relation=TRANSCRIPTION[0])
+        table["weight"] = table["weight"].abs()  # its sign is that of the regulation, which has a column of its own
     text = {"role": "network", "query": query.name, "text": query.text, "parameters": parameters}
     origin = {
         "guide": f"network ({query.name})",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ import pytest
 
 from kgreg.errors import BlueprintError, DataError, ExperimentError, SourceError
 from kgreg.experiment import make_experiment, read_experiment
+from kgreg.fetch import read_official_source
 from kgreg.runs import Run, run_experiment
+from kgreg.store import load
 from tests.cells import B_CELL, OTHER, T_CELL, small_record
 
 INTERACTIONS = pd.DataFrame(
@@ -93,6 +96,47 @@ def test_without_links_in_the_store_string_says_what_to_load(tmp_path: Path, kno
     with pytest.raises(BlueprintError, match="holds no interactions") as caught:
         run(tmp_path, knowledge)
     assert "kgreg load" in caught.value.hint
+
+
+LINKS = "protein1 protein2 combined_score\n9606.P1 9606.P2 950\n9606.P1 9606.P3 710\n9606.P2 9606.P3 100\n"
+INFO = "#string_protein_id\tpreferred_name\n9606.P1\tCD79A\n9606.P2\tSYK\n9606.P3\tBTK\n"
+
+
+@pytest.fixture
+def networked_store(tmp_path: Path, knowledge_store_path: Path) -> Path:
+    """The store with three interactions of STRING, and two targets of transcription factors."""
+    store = Path(shutil.copy(knowledge_store_path, tmp_path / "networked.lbug"))
+    for name, text in (
+        ("links", LINKS),
+        ("info", INFO),
+        ("targets", "source,target,weight\nPAX5,CD79A,1\nPAX5,CD19,-1\n"),
+    ):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    files = {"links": tmp_path / "links", "info": tmp_path / "info"}
+    string = read_official_source("string", files=files, options={"min_score": 50})
+    load(store, [string, read_official_source("tf_targets", files={"targets": tmp_path / "targets"})])
+    return store
+
+
+def test_interactions_of_string_come_from_the_store(tmp_path: Path, networked_store: Path) -> None:
+    knowledge = {"guide": "interactions", "interactions": "string", "store": str(networked_store)}
+    blueprint = run(tmp_path, knowledge).blueprint
+    label = blueprint.nodes.set_index("id")["label"]
+    found = blueprint.interactions
+    assert [(label[r.source], label[r.target], r.weight) for r in found.itertuples()] == [("CD79A", "BTK", 710)]
+    with pytest.raises(BlueprintError, match="weight of at least 900"):
+        run(tmp_path, knowledge | {"min_weight": 900})
+
+
+def test_a_network_of_regulators_comes_from_the_store(tmp_path: Path, networked_store: Path) -> None:
+    knowledge = {"guide": "network", "network": "tf_targets", "outputs": ["PAX5"], "store": str(networked_store)}
+    sections = {"network": {"width": 1, "readout": "nodes", "heads": "none", "auxiliary": 0.0, "norm": "none"}}
+    data = {"file": str(tmp_path / "cells.h5ad"), "label": "age"}
+    blueprint = run(tmp_path, knowledge, data=data, **sections).blueprint
+    label = blueprint.nodes.set_index("id")["label"]
+    pairs = {(label[r.source], label[r.target]) for r in blueprint.edges.itertuples()}
+    assert pairs == {("CD79A", "PAX5"), ("CD19", "PAX5")}
+    assert set(blueprint.terms["label"]) == {"PAX5"}
 
 
 @pytest.mark.parametrize("guide", ["go", "tables"])
