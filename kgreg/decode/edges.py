@@ -52,11 +52,11 @@ def edge_scores(result: CrossValidation, progress: Progress = no_progress) -> pd
     columns = [ALL] if result.samples.task in ONE_OUTPUT else [*result.outputs, ALL]
     found: dict[str, list[NDArray[np.float64]]] = {}
     for done, job in enumerate(jobs):
-        progress(f"reading attention of {job.arm.name}, fold {job.split.fold + 1}", done / len(jobs))
         with limit_threads(result.settings.threads):
             scores = _attention(result, job, len(columns))
         if scores is None:
             return pd.DataFrame(columns=list(EDGE_SCORE_COLUMNS))
+        progress(f"read attention of {job.arm.name}, fold {job.split.fold + 1}", (done + 1) / len(jobs))
         found.setdefault(job.arm.name, []).append(scores)
     used = np.isfinite(found["graph"][0][:, -1])
     draws = [np.stack(own)[:, used] for name, own in found.items() if name != "graph"]

@@ -208,10 +208,13 @@ class _Stages:
         save_trained(self._result, self.folder.path)
 
     def _explain(self) -> None:
-        decode = self.experiment.decode
-        found = explain(self.result, self.progress, measure=decode.measure, accept=decode.accept)
+        decode, progress = self.experiment.decode, self.progress
+        found = explain(
+            self.result, lambda text, share: progress(text, 0.7 * share), measure=decode.measure, accept=decode.accept
+        )
         save_explanation(found, self.folder.path)
-        save_edges(edge_scores(self.result, self.progress), self.folder.path)
+        edges = edge_scores(self.result, lambda text, share: progress(text, 0.7 + 0.3 * share))
+        save_edges(edges, self.folder.path)
 
     def _knock_out(self) -> None:
         asked = knockouts_of(self.experiment, load_explanation(self.folder.path))
