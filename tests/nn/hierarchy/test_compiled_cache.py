@@ -12,6 +12,7 @@ from types import ModuleType
 
 import pytest
 
+from kgreg.nn import laplacian_kernels
 from kgreg.nn.hierarchy import Program, changes, features, kernels, rows
 
 
@@ -24,3 +25,9 @@ def test_a_file_of_kernels_states_what_it_calls(module: ModuleType, calls: list[
         digest.update(Path(str(called.__file__)).read_text(encoding="utf-8").encode())
     expected = digest.hexdigest()[:12]
     assert expected == module.MADE_WITH, f'write MADE_WITH = "{expected}" in {module.__file__}'
+
+
+def test_a_file_of_kernels_without_a_digest_calls_no_other() -> None:
+    for module in (laplacian_kernels, rows):
+        assert "import kgreg" not in (text := Path(str(module.__file__)).read_text(encoding="utf-8"))
+        assert "from kgreg" not in text
