@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kgreg.blueprint import Blueprint as Blueprint
     from kgreg.blueprint import compile_guide as compile_guide
     from kgreg.blueprint import compile_hierarchy as compile_hierarchy
+    from kgreg.blueprint import compile_interactions as compile_interactions
     from kgreg.blueprint import compile_network as compile_network
     from kgreg.blueprint import go_guide as go_guide
     from kgreg.blueprint import reactome_guide as reactome_guide
@@ -38,6 +39,7 @@ _HOME = {
     "Blueprint": "blueprint",
     "compile_guide": "blueprint",
     "compile_hierarchy": "blueprint",
+    "compile_interactions": "blueprint",
     "compile_network": "blueprint",
     "go_guide": "blueprint",
     "reactome_guide": "blueprint",
