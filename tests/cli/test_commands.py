@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -9,10 +10,13 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 
+from kgreg import console as kgreg_console
+from kgreg.cli import main
 from tests.cells import small_record
 
 
@@ -51,6 +55,23 @@ def kgreg(*arguments: object, store: Path | None = None, check: int | None = 0) 
     assert "Traceback" not in done.stderr or "--debug" in arguments, done.stderr
     if check is not None:
         assert done.returncode == check, done.stdout + done.stderr
+    return done
+
+
+def kgreg_here(*arguments: object, check: int = 0) -> subprocess.CompletedProcess[str]:
+    """As :func:`kgreg`, in this process: starting one and importing torch takes longer than most commands do."""
+    printed, said, code = io.StringIO(), io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), redirect_stderr(said):
+        patch.setattr(sys, "argv", ["kgreg", *map(str, arguments)])
+        for console in (kgreg_console.out, kgreg_console.err):
+            patch.setattr(console, "_width", 160)
+        try:
+            main()
+        except SystemExit as stopped:
+            code = int(stopped.code or 0)
+    done = subprocess.CompletedProcess(sys.argv, code, printed.getvalue(), said.getvalue())
+    assert "Traceback" not in done.stderr
+    assert done.returncode == check, done.stdout + done.stderr
     return done
 
 
@@ -95,21 +116,21 @@ def test_load_says_what_it_loaded(tmp_path: Path) -> None:
 def test_the_stages_one_by_one(experiment: Path, tmp_path: Path) -> None:
     run = tmp_path / "stages"
     assert "gene links" in kgreg("compile", experiment, "-o", run).stdout
-    assert "no trained networks" in kgreg("knockout", run, "CD19", check=1).stderr
-    assert "balanced accuracy" in kgreg("train", run).stdout
-    table = kgreg("explain", run, "--for", "B", "--top", 2, "--format", "csv").stdout.splitlines()
+    assert "no trained networks" in kgreg_here("knockout", run, "CD19", check=1).stderr
+    assert "balanced accuracy" in kgreg_here("train", run).stdout
+    table = kgreg_here("explain", run, "--for", "B", "--top", 2, "--format", "csv").stdout.splitlines()
     assert len(table) == 1 + 2 + 2
-    assert "Choose one of: B, T, other, all" in kgreg("explain", run, "--for", "C", check=1).stderr
-    knocked = json.loads(kgreg("knockout", run, "CD19", "--set", "two=CD3D,CD3E", "--format", "json").stdout)
+    assert "Choose one of: B, T, other, all" in kgreg_here("explain", run, "--for", "C", check=1).stderr
+    knocked = json.loads(kgreg_here("knockout", run, "CD19", "--set", "two=CD3D,CD3E", "--format", "json").stdout)
     assert {row["knockout"] for row in knocked} == {"CD19", "two"}
-    assert "report.html" in kgreg("report", run).stdout
+    assert "report.html" in kgreg_here("report", run).stdout
     assert (run / "report.html").is_file()
-    assert "already holds a run" in kgreg("compile", experiment, "-o", run, check=1).stderr
+    assert "already holds a run" in kgreg_here("compile", experiment, "-o", run, check=1).stderr
 
 
 @pytest.mark.slow
 def test_run_prints_everything_the_main_job_promises(experiment: Path, tmp_path: Path) -> None:
-    said = kgreg("run", experiment, "-o", tmp_path / "whole", "--seed", 3, "--replicates", 2).stdout
+    said = kgreg_here("run", experiment, "-o", tmp_path / "whole", "--seed", 3, "--replicates", 2).stdout
     for words in ("linear baseline", "rewired graphs", "seed 3", "n = 4 networks", "CD79A", "report.html"):
         assert words in said
     assert "knowledge" in said

@@ -10,7 +10,7 @@ import pytest
 
 from kgreg.runs import run_experiment, run_id
 from tests.cells import small_experiment
-from tests.cli.test_commands import kgreg
+from tests.cli.test_commands import kgreg, kgreg_here
 
 OBO = """format-version: 1.2
 data-version: releases/2099-01-01
@@ -34,25 +34,25 @@ def store(tmp_path: Path, knowledge_store_path: Path) -> Path:
 
 
 def test_sources_are_listed(store: Path) -> None:
-    rows = json.loads(kgreg("sources", "--store", store, "--format", "json").stdout)
+    rows = json.loads(kgreg_here("sources", "--store", store, "--format", "json").stdout)
     assert {row["name"] for row in rows} == {"go", "genes_human", "goa_human", "reactome", "jaspar"}
     assert next(row for row in rows if row["name"] == "go")["release"] == "2022-07-01"
 
 
 def test_queries_are_listed_and_run_by_name(store: Path, tmp_path: Path) -> None:
-    listed = json.loads(kgreg("query", "--list", "--format", "json").stdout)
+    listed = json.loads(kgreg_here("query", "--list", "--format", "json").stdout)
     assert {"go_hierarchy", "tf_targets", "run_top"} <= {row["query"] for row in listed}
     assert all(row["what it returns"] and row["columns"] for row in listed)
-    said = kgreg("query", "gene_terms", "-p", "symbol=CD79A", "--store", store, "--format", "csv").stdout
+    said = kgreg_here("query", "gene_terms", "-p", "symbol=CD79A", "--store", store, "--format", "csv").stdout
     assert "GO:0050853" in said
     own = tmp_path / "own.cypher"
     own.write_text(
         "// One gene.\n// parameters: symbol\n// columns: id\nMATCH (g:Gene {symbol: $symbol}) RETURN g.id AS id\n",
         encoding="utf-8",
     )
-    said = kgreg("query", own, "-p", "symbol=CD79A", "--store", store, "--format", "csv").stdout
+    said = kgreg_here("query", own, "-p", "symbol=CD79A", "--store", store, "--format", "csv").stdout
     assert said == "id\nNCBIGene:973\n"
-    assert "--list" in kgreg("query", check=1).stderr
+    assert "--list" in kgreg_here("query", check=1).stderr
 
 
 def test_an_official_release_is_fetched_loaded_and_its_difference_told(
@@ -60,11 +60,11 @@ def test_an_official_release_is_fetched_loaded_and_its_difference_told(
 ) -> None:
     monkeypatch.setenv("KGREG_CACHE", str(tmp_path / "cache"))
     (tmp_path / "go-basic.obo").write_text(OBO, encoding="utf-8")
-    assert "go-basic.obo" in kgreg("fetch", "go", "--from-dir", tmp_path).stdout
-    said = kgreg("load", "go", "--fetched", "--store", store).stdout
+    assert "go-basic.obo" in kgreg_here("fetch", "go", "--from-dir", tmp_path).stdout
+    said = kgreg_here("load", "go", "--fetched", "--store", store).stdout
     assert "from 2022-07-01 to" in said
     assert "43,557" in said.replace(" ", "") or "43557" in said, "terms that went"
-    again = kgreg("load", "go", "--file", f"ontology={tmp_path / 'go-basic.obo'}", "--store", store).stdout
+    again = kgreg_here("load", "go", "--file", f"ontology={tmp_path / 'go-basic.obo'}", "--store", store).stdout
     assert "from 2022-07-01" not in again
 
 
@@ -85,9 +85,9 @@ def test_what_is_asked_wrongly_is_told(tmp_path: Path, arguments: tuple[str, ...
 @pytest.mark.slow
 def test_a_run_is_written_back_and_asked(store: Path, tmp_path: Path) -> None:
     run = run_experiment(small_experiment(tmp_path, store), until="explain")
-    said = kgreg("writeback", run.path, "--store", store).stdout
+    said = kgreg_here("writeback", run.path, "--store", store).stdout
     assert run_id(run) in said
-    asked = kgreg(
+    asked = kgreg_here(
         "query",
         "run_top",
         "-p",
