@@ -33,8 +33,12 @@ class SafetensorsIO(CheckpointIO):
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         aside = target.with_name(target.name + ".part")
-        save_file(tensors, aside, metadata={_HEADER: json.dumps(tree)})
-        os.replace(aside, target)
+        try:
+            save_file(tensors, aside, metadata={_HEADER: json.dumps(tree)})
+            os.replace(aside, target)
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
 
     def load_checkpoint(self, path: Any, map_location: Any | None = None, weights_only: Any = None) -> dict[str, Any]:
         """Read a checkpoint.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,10 +63,11 @@ def fit_jobs(
         progress(f"training {len(waiting)} networks on {min(workers, len(groups))} cores", len(models) / len(jobs))
     else:
         trained = _one_by_one(groups, graphs, samples, settings, seed, folder, steps, progress, len(models), len(jobs))
-    for group in trained:
-        for job, model in group:
-            models[job.name] = replace(model, blueprint=graphs[job.arm])
-        progress(f"trained {_describe([job for job, _ in group])}", len(models) / len(jobs))
+    with closing(trained):  # whatever ends the loop, nothing goes on training behind it
+        for group in trained:
+            for job, model in group:
+                models[job.name] = replace(model, blueprint=graphs[job.arm])
+            progress(f"trained {_describe([job for job, _ in group])}", len(models) / len(jobs))
     return {job.name: models[job.name] for job in jobs}
 
 
@@ -105,7 +107,7 @@ def _one_by_one(
     progress: Progress,
     before: int,
     total: int,
-) -> Iterator[list[tuple[Job, FittedModel]]]:
+) -> Generator[list[tuple[Job, FittedModel]], None, None]:
     done = before
     for group in groups:
 
@@ -125,11 +127,17 @@ def _in_parallel(
     folder: Path | None,
     steps: int,
     workers: int,
-) -> Iterator[list[tuple[Job, FittedModel]]]:
+) -> Generator[list[tuple[Job, FittedModel]], None, None]:
     tasks = (
         delayed(_fit_in_worker)(group, graphs[group[0].arm], samples, settings, seed, folder, steps) for group in groups
     )
-    yield from Parallel(n_jobs=workers, return_as="generator_unordered")(tasks)
+    try:
+        yield from Parallel(n_jobs=workers, return_as="generator_unordered")(tasks)
+    except BaseException:
+        # The workers were killed, perhaps while one was writing: what it wrote aside is nobody's any more.
+        for part in [] if folder is None else folder.rglob("*.part"):
+            part.unlink(missing_ok=True)
+        raise
 
 
 def _fit_in_worker(

@@ -100,3 +100,16 @@ def test_threads_are_given_back() -> None:
     with pytest.raises(ZeroDivisionError):
         divide_by_zero_on_one_thread()
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.slow
+def test_what_killed_workers_wrote_aside_is_cleared_away(tmp_path: Path) -> None:
+    def stop(text: str, share: float) -> None:
+        if text.startswith("trained"):
+            (tmp_path / ".model.json.1.part").write_text("half of it")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cross_validate(small_blueprint(), SAMPLES, SPLITS, FAST, **ARMS, folder=tmp_path, workers=2, progress=stop)
+    assert not list(tmp_path.rglob("*.part"))
+    assert list(tmp_path.rglob("model.json"))
