@@ -14,7 +14,7 @@ from kgreg.store import load
 
 # Properties are tried on the same examples every time; ``--hypothesis-profile=explore`` looks for new ones.
 hypothesis.settings.register_profile("explore", derandomize=False)
-hypothesis.settings.register_profile("same", derandomize=True)
+hypothesis.settings.register_profile("same", derandomize=True, max_examples=50)
 hypothesis.settings.load_profile("same")
 
 

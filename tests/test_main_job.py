@@ -130,7 +130,7 @@ def test_the_python_of_readme_does_the_same(
 
     monkeypatch.setattr(kgreg, "cross_validate", take_the_trained)
     monkeypatch.setattr("kgreg.fit.parallel._fit", None)
-    monkeypatch.setattr("kgreg.fit.parallel._one_by_one", lambda jobs, *_: iter([]) if not jobs else 1 / 0)
+    monkeypatch.setattr("kgreg.fit.parallel._one_by_one", lambda jobs, *_: (job for job in [1 / 0 for _ in jobs]))
     code = _readme_block("python")
     assert len([line for line in code.splitlines() if line.strip() and not line.startswith("#")]) <= 11
     names: dict[str, Any] = {}

@@ -139,7 +139,8 @@ def test_run_prints_everything_the_main_job_promises(experiment: Path, tmp_path:
 @pytest.mark.slow
 def test_ctrl_c_is_clean_and_the_run_goes_on(experiment: Path, tmp_path: Path) -> None:
     run = tmp_path / "stopped"
-    experiment.write_text(experiment.read_text(encoding="utf-8").replace("folds = 2", "folds = 5"), encoding="utf-8")
+    text = experiment.read_text(encoding="utf-8").replace("folds = 2", "folds = 5")
+    experiment.write_text(text.replace("rewired = 2", "rewired = 1").replace("labels = 2", "labels = 1"), "utf-8")
     process = subprocess.Popen(
         [sys.executable, "-m", "kgreg", "run", str(experiment), "-o", str(run)],
         stdout=subprocess.PIPE,
