@@ -157,7 +157,7 @@ def test_ctrl_c_is_clean_and_the_run_goes_on(experiment: Path, tmp_path: Path) -
     assert f"kgreg report {run}" in re.sub(r"\s+", " ", said)
     assert not list(run.rglob("*.part"))
     kept = {path: path.stat().st_mtime_ns for path in run.glob("models/*/*/model.json")}
-    kgreg("run", experiment, "-o", run, "--resume")
+    kgreg_here("run", experiment, "-o", run, "--resume")
     assert kept
     assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
 
