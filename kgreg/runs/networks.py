@@ -86,7 +86,9 @@ def stored_network(knowledge: KnowledgeSection, store: GraphStore) -> tuple[pd.D
         )
     if "tf" in table:
         table = table.rename(columns={"tf": "source"}).assign(relation=TRANSCRIPTION[0])
-        table["weight"] = table["weight"].abs()  # its sign is that of the regulation, which has a column of its own
+        if "weight" in table:
+            # Its sign is that of the regulation, which has a column of its own; some sources give none.
+            table = table.assign(weight=table["weight"].abs()).dropna(axis="columns", how="all")
     text = {"role": "network", "query": query.name, "text": query.text, "parameters": parameters}
     origin = {
         "guide": f"network ({query.name})",

@@ -139,6 +139,16 @@ def test_a_network_of_regulators_comes_from_the_store(tmp_path: Path, networked_
     assert set(blueprint.terms["label"]) == {"PAX5"}
 
 
+def test_regulators_without_weights_are_a_network_too(tmp_path: Path, knowledge_store_path: Path) -> None:
+    store = Path(shutil.copy(knowledge_store_path, tmp_path / "bare.lbug"))
+    (tmp_path / "bare").write_text("source,target,confidence\nPAX5,CD79A,A\nPAX5,CD19,A\n", encoding="utf-8")
+    load(store, [read_official_source("tf_targets", files={"targets": tmp_path / "bare"})])
+    knowledge = {"guide": "network", "network": "tf_targets", "outputs": ["PAX5"], "store": str(store)}
+    sections = {"network": {"width": 1, "readout": "nodes", "heads": "none", "auxiliary": 0.0, "norm": "none"}}
+    data = {"file": str(tmp_path / "cells.h5ad"), "label": "age"}
+    assert run(tmp_path, knowledge, data=data, **sections).blueprint.summary()["gene_links"] == 2
+
+
 @pytest.mark.parametrize("guide", ["go", "tables"])
 def test_interactions_stand_beside_another_guide(tmp_path: Path, knowledge_store_path: Path, guide: str) -> None:
     knowledge: dict[str, Any] = {"guide": guide, "interactions": saved(INTERACTIONS, tmp_path / "i.csv")}
