@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kgreg.blueprint.hierarchy import Hierarchy
-from kgreg.blueprint.model import DROPPED_COLUMNS, Blueprint
+from kgreg.blueprint.model import DROPPED_COLUMNS, Blueprint, no_interactions
 from kgreg.errors import BlueprintError, some
 from kgreg.store.protocol import GraphStore
 from kgreg.store.queries import NamedQuery, find_query, run_named
@@ -351,15 +351,12 @@ def recompile(
     asked = pd.DataFrame({"id": left_out["gene"], "label": label.reindex(left_out["gene"]).to_numpy()}).assign(
         step="features", kind="gene", reason=reason
     )
-    kept = set(result.nodes["id"])
-    interactions = blueprint.interactions
     return replace(
         result,
-        interactions=interactions[interactions["source"].isin(kept) & interactions["target"].isin(kept)],
         nodes=result.nodes.assign(**{column: nodes[column].to_numpy() for column in ("kind", "width", "source")}),
         edges=edges_as_before(result.edges, blueprint.edges),
         dropped=joined_records(blueprint.dropped, asked, result.dropped),
-    )
+    ).with_interactions(blueprint.interactions)
 
 
 def joined_records(*tables: pd.DataFrame) -> pd.DataFrame:
@@ -393,14 +390,13 @@ def _other_inputs(blueprint: Blueprint, features: Sequence[str] | None, inputs: 
     gone = blueprint.nodes[~blueprint.nodes["id"].isin(kept)]
     reason = "not among the features asked for" if inputs is None else "the data do not measure it"
     left = pd.DataFrame({"id": gone["id"], "label": gone["label"]}).assign(step="features", kind="gene", reason=reason)
-    interactions = blueprint.interactions
     return replace(
         blueprint,
         nodes=blueprint.nodes[blueprint.nodes["id"].isin(kept)],
         inputs=table.rename(columns={"gene": "node"}),
-        interactions=interactions[interactions["source"].isin(kept) & interactions["target"].isin(kept)],
+        interactions=no_interactions(),
         dropped=joined_records(blueprint.dropped, left),
-    )
+    ).with_interactions(blueprint.interactions)
 
 
 def edges_as_before(edges: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:

@@ -165,15 +165,13 @@ def recompile_network(
     for gene in sorted(genes - measured):
         work.drop("features", "gene", gene, reason, str(nodes.at[gene, "label"]))
     result = _finish(work, rows, outputs, tasks, "error", "", blueprint.provenance)
-    there, kept = nodes.reindex(result.nodes["id"]), set(result.nodes["id"])
-    interactions = blueprint.interactions
+    there = nodes.reindex(result.nodes["id"])
     return replace(
         result,
         nodes=result.nodes.assign(width=there["width"].to_numpy(), source=there["source"].to_numpy()),
         edges=edges_as_before(result.edges, blueprint.edges),
-        interactions=interactions[interactions["source"].isin(kept) & interactions["target"].isin(kept)],
         dropped=joined_records(blueprint.dropped, result.dropped),
-    )
+    ).with_interactions(blueprint.interactions)
 
 
 def _outputs(work: Hierarchy, outputs: Sequence[str] | None, identity: Mapping[str, str]) -> list[str]:

@@ -99,11 +99,11 @@ class FittedModel:
         return result
 
 
-def centred(model: FittedModel, train: Readings) -> FittedModel:
+def centred(model: FittedModel, readings: Readings, train: NDArray[np.int64]) -> FittedModel:
     """Return a model of survival with the mean risk of its training samples at 0: the loss ignores a shift of all."""
     if model.task != "survival":
         return model
-    return replace(model, target_scale=(-float(model.predict(train).mean()), 1.0))
+    return replace(model, target_scale=(-float(model.predict(readings.rows(train)).mean()), 1.0))
 
 
 def build_guided(

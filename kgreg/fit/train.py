@@ -150,7 +150,7 @@ def _train(
             single.eval(), blueprint, fit.preprocessing, samples.task, fit.target_scale, fit.seed, best.epochs[r],
             best.history[r],
         )  # fmt: skip
-        models.append(centred(model, readings.rows(split.train)))
+        models.append(centred(model, readings, split.train))
     return models
 
 

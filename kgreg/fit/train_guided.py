@@ -42,18 +42,16 @@ def train_each(
                 on_epoch(done * most + epoch, len(own) * most)
 
         fit = prepare(readings, samples, split, settings, seed)
-        # What a head is fitted on: the stopping part stands apart there, whatever the network was fitted on.
-        apart = prepare(readings, samples, split, replace(settings, stopping="early"), seed)
-        models.append(_train_guided(blueprint, samples, split, fit, apart, settings, steps, scratch, told))
+        models.append(_train_guided(blueprint, samples, readings, split, fit, settings, steps, scratch, told))
     return models
 
 
 def _train_guided(
     blueprint: Blueprint,
     samples: Samples,
+    readings: Readings,
     split: Split,
     fit: Prepared,
-    apart: Prepared,
     settings: TrainSettings,
     steps: int,
     scratch: Path | None,
@@ -79,6 +77,9 @@ def _train_guided(
     network = network.cpu()
     network.load_state_dict(best.weights[0])
     if not network.supervised:
+        # The head has its penalty chosen on the stopping part, which stands apart whatever the network was fitted on.
+        early = replace(settings, stopping="early")
+        apart = fit if settings.stopping == "early" else prepare(readings, samples, split, early, fit.seed)
         parts = [(apart.fit, apart.fit_target), (apart.stop, apart.stop_target)]
         read = [(compute_all(network, network.given(given.everything())), target) for given, target in parts]
         balanced = settings.class_weight == "balanced"
@@ -87,4 +88,4 @@ def _train_guided(
         network.eval(), blueprint, fit.preprocessing, samples.task, fit.target_scale, fit.seed, best.epochs[0],
         best.history[0],
     )  # fmt: skip
-    return centred(model, Readings.of(samples, blueprint).rows(split.train))
+    return centred(model, readings, split.train)

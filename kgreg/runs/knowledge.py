@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from kgreg.blueprint import (
     reactome_guide,
     shared_membership,
 )
-from kgreg.blueprint.compiler import recompile
+from kgreg.blueprint.compiler import joined_records, recompile
 from kgreg.data import Matching, Samples, input_table, match_blueprint, match_genes, match_names, usable_features
 from kgreg.data.knowledge_tables import read_knowledge_table
 from kgreg.errors import BlueprintError, ExperimentError
@@ -53,14 +54,7 @@ def make_blueprint(experiment: Experiment, samples: Samples, progress: Progress)
     else:
         return _from_store(experiment, samples, progress)
     matching, blueprint = made
-    if knowledge.guide != "interactions" and knowledge.interactions is not None:
-        if not _in_table(knowledge.interactions):
-            with _opened(experiment, progress) as store:
-                table, origin = _stored_interactions(experiment, store, blueprint.genes["id"].tolist())
-        else:
-            table, origin = _named_as_data(_table_of(knowledge.interactions), blueprint)
-        blueprint = _with_interactions(blueprint, table, origin, knowledge.min_weight)
-    return matching, blueprint
+    return matching, _beside(experiment, blueprint, None, progress)
 
 
 def guide_of(experiment: Experiment) -> Guide:
@@ -116,12 +110,7 @@ def _from_store(experiment: Experiment, samples: Samples, progress: Progress) ->
                 cycles=knowledge.cycles,
                 **_widths(experiment),
             )
-        if knowledge.interactions is not None:
-            if _in_table(knowledge.interactions):
-                table, origin = _named_as_data(_table_of(knowledge.interactions), blueprint)
-            else:
-                table, origin = _stored_interactions(experiment, store, blueprint.genes["id"].tolist())
-            blueprint = _with_interactions(blueprint, table, origin, knowledge.min_weight)
+        blueprint = _beside(experiment, blueprint, store, progress)
     progress("compiling the network", 1.0)
     return matching, blueprint
 
@@ -276,15 +265,21 @@ def _take_blueprint(
 # ---- what all of them share ------------------------------------------------------------------------------------------
 
 
-def _with_interactions(
-    blueprint: Blueprint, table: pd.DataFrame, origin: dict[str, Any], min_weight: float
-) -> Blueprint:
-    interactions, dropped = clean_interactions(table, pd.Index(blueprint.genes["id"]), min_weight)
+def _beside(experiment: Experiment, blueprint: Blueprint, store: GraphStore | None, progress: Progress) -> Blueprint:
+    """Return the blueprint with the interactions that stand beside its guide; ``store``: the one that is open."""
+    knowledge = experiment.knowledge
+    if knowledge.interactions is None or knowledge.guide == "interactions":
+        return blueprint
+    if _in_table(knowledge.interactions):
+        table, origin = _named_as_data(_table_of(knowledge.interactions), blueprint)
+    else:
+        with _opened(experiment, progress) if store is None else nullcontext(store) as opened:
+            table, origin = _stored_interactions(experiment, opened, blueprint.genes["id"].tolist())
+    interactions, dropped = clean_interactions(table, pd.Index(blueprint.genes["id"]), knowledge.min_weight)
     more = pd.DataFrame(dropped, columns=list(blueprint.dropped.columns))
-    parts = [part for part in (blueprint.dropped, more) if len(part)] or [more]
     provenance = {**blueprint.provenance, "interactions": origin}
     return replace(
-        blueprint, interactions=interactions, dropped=pd.concat(parts, ignore_index=True), provenance=provenance
+        blueprint, interactions=interactions, dropped=joined_records(blueprint.dropped, more), provenance=provenance
     )
 
 
