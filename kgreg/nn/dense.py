@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Annotated, Literal
 
@@ -23,14 +23,18 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 def dense_layers(
-    n_inputs: int, widths: Sequence[int], activation: Activation = "relu", dropout: float = 0.0, norm: bool = False
+    n_inputs: int,
+    widths: Sequence[int],
+    activation: Activation = "relu",
+    dropout: float = 0.0,
+    norm: Callable[[int], nn.Module] | None = None,
 ) -> nn.Sequential:
-    """Return layers of ``widths`` neurons: linear, batch normalisation if asked for, activation, dropout."""
+    """Return layers of ``widths`` neurons: linear, normalisation (made by ``norm`` of so many), activation, dropout."""
     layers: list[nn.Module] = []
     for width in widths:
         layers.append(nn.Linear(n_inputs, width))
-        if norm:
-            layers.append(nn.BatchNorm1d(width))
+        if norm is not None:
+            layers.append(norm(width))
         layers.append(ACTIVATIONS[activation]())
         if dropout:
             layers.append(nn.Dropout(dropout))
@@ -70,7 +74,11 @@ class DenseNetwork(GuidedNetwork):
     def __init__(self, design: DenseDesign, blueprint: Blueprint, n_outputs: int, n_covariates: int) -> None:
         super().__init__(blueprint, n_outputs, [], [], n_covariates)
         self.layers = dense_layers(
-            self.n_inputs + n_covariates, design.widths, design.activation, design.dropout, design.norm
+            self.n_inputs + n_covariates,
+            design.widths,
+            design.activation,
+            design.dropout,
+            nn.BatchNorm1d if design.norm else None,
         )
         self.head = nn.Linear(design.widths[-1], n_outputs)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 
 from kgreg.blueprint.model import Blueprint
 from kgreg.errors import FitError
-from kgreg.nn.dense import ACTIVATIONS, Activation
+from kgreg.nn.dense import Activation, dense_layers
 from kgreg.nn.guided import Given
 from kgreg.nn.modalities import modalities_of
 from kgreg.nn.sparse import SparseLinear
@@ -49,13 +48,7 @@ class Encoder(nn.Module):
         self, n_inputs: int, widths: Sequence[int], activation: Activation, norm: bool, dropout: float
     ) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        for before, width in pairwise([n_inputs, *widths]):
-            layers.append(nn.Linear(before, width))
-            if norm:
-                layers.append(BatchNorm(width))
-            layers += [ACTIVATIONS[activation](), nn.Dropout(dropout)]
-        self.layers = nn.Sequential(*layers)
+        self.layers = dense_layers(n_inputs, widths, activation, dropout, BatchNorm if norm else None)
         self.width = [n_inputs, *widths][-1]
 
     def forward(self, x: Tensor, present: Tensor | None = None) -> Tensor:

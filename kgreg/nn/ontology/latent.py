@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from kgreg.nn.dense import dense_layers
+
 Norm = Literal["batch", "layer", "none"]
+
+_NORMS: dict[Norm, Callable[[int], nn.Module] | None] = {
+    "batch": nn.BatchNorm1d,
+    "layer": partial(nn.LayerNorm, elementwise_affine=False),
+    "none": None,
+}
 
 
 def perceptron(n_inputs: int, widths: Sequence[int], norm: Norm = "none", dropout: float = 0.0) -> nn.Sequential:
@@ -17,17 +25,7 @@ def perceptron(n_inputs: int, widths: Sequence[int], norm: Norm = "none", dropou
 
     Layer normalisation has no scale and shift of its own, as in the published code of expiMap.
     """
-    layers: list[nn.Module] = []
-    for before, width in pairwise([n_inputs, *widths]):
-        layers.append(nn.Linear(before, width))
-        if norm == "batch":
-            layers.append(nn.BatchNorm1d(width))
-        elif norm == "layer":
-            layers.append(nn.LayerNorm(width, elementwise_affine=False))
-        layers.append(nn.ReLU())
-        if dropout:
-            layers.append(nn.Dropout(dropout))
-    return nn.Sequential(*layers)
+    return dense_layers(n_inputs, widths, dropout=dropout, norm=_NORMS[norm])
 
 
 class GaussianEncoder(nn.Module):
