@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -29,8 +30,10 @@ from kgreg.experiment import Experiment
 from kgreg.progress import Progress
 from kgreg.runs.networks import compile_links, in_file, names_of, read_network, stored_network
 from kgreg.sources.gene_sets import read_gmt
-from kgreg.store import GraphStore, default_location, is_server, load, open_store
+from kgreg.store import GraphStore, default_location, is_server, load, open_store, stores_of_other_versions
 from kgreg.store.queries import find_query, run_named
+
+log = logging.getLogger(__name__)
 
 #: What ``[knowledge] interactions`` calls by name; everything else is a file.
 NAMED_INTERACTIONS = ("reactome", "string")
@@ -76,6 +79,8 @@ def _opened(experiment: Experiment, progress: Progress) -> GraphStore:
     if location is None:
         location = default_location()
         if not is_server(location) and not Path(location).exists():
+            for other in stores_of_other_versions():
+                log.warning("%s is of another version of kgreg; what was loaded into it is not used.", other)
             load(location, progress=lambda text, share: progress(text, 0.8 * share))
     return open_store(location)
 

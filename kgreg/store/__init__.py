@@ -10,7 +10,7 @@ import platformdirs
 
 from kgreg.progress import Progress, no_progress
 from kgreg.sources import SourceTables
-from kgreg.store.ladybug import LadybugStore
+from kgreg.store.ladybug import SCHEMA_VERSION, LadybugStore
 from kgreg.store.loading import OnChanges, log_changes
 from kgreg.store.loading import load as load_file
 from kgreg.store.protocol import GraphStore
@@ -18,11 +18,22 @@ from kgreg.store.queries import NamedQuery, named_query, query_names, run_named
 
 
 def default_store_path() -> Path:
-    """Return where the store lies unless told: ``$KGREG_STORE``, else in the user's data folder."""
+    """Return where the store lies unless told: ``$KGREG_STORE``, else in the user's data folder.
+
+    The schema is part of its name: another version of kgreg has a store of its own beside this one.
+    """
     chosen = os.environ.get("KGREG_STORE")
     if chosen:
         return Path(chosen).expanduser()
-    return Path(platformdirs.user_data_dir("kgreg", appauthor=False)) / "knowledge.lbug"
+    return Path(platformdirs.user_data_dir("kgreg", appauthor=False)) / f"knowledge-{SCHEMA_VERSION}.lbug"
+
+
+def stores_of_other_versions() -> list[Path]:
+    """Return the default stores that other versions of kgreg left in the user's data folder; none if one was chosen."""
+    if os.environ.get("KGREG_STORE"):
+        return []
+    path = default_store_path()
+    return sorted(set(path.parent.glob("knowledge*.lbug")) - {path})
 
 
 def default_location() -> str | Path:
@@ -83,4 +94,5 @@ __all__ = [
     "open_store",
     "query_names",
     "run_named",
+    "stores_of_other_versions",
 ]

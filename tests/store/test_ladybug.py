@@ -17,7 +17,8 @@ import pytest
 
 from kgreg.errors import QueryError, StoreError
 from kgreg.sources import SOURCES
-from kgreg.store import GraphStore, LadybugStore, default_store_path, open_store
+from kgreg.store import GraphStore, LadybugStore, default_store_path, open_store, stores_of_other_versions
+from kgreg.store.ladybug import SCHEMA_VERSION
 
 
 @pytest.fixture(scope="module")
@@ -217,4 +218,16 @@ def test_the_default_store_follows_the_environment(
         open_store()
     monkeypatch.delenv("KGREG_STORE")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    assert default_store_path().name == "knowledge.lbug"
+    assert default_store_path().name == f"knowledge-{SCHEMA_VERSION}.lbug"
+
+
+def test_the_store_of_another_version_is_left_alone_and_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KGREG_STORE", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert stores_of_other_versions() == []
+    older = default_store_path().with_name("knowledge.lbug")
+    older.parent.mkdir()
+    older.touch()
+    assert stores_of_other_versions() == [older]
