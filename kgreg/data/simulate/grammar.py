@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from kgreg.data.simulate.base import Simulation
 from kgreg.errors import DataError
+from kgreg.sources import jaspar
 
 CLASSES = ("background", "planted")
 
@@ -64,8 +66,6 @@ def simulate_grammar(
     DataError
         If a motif is not known, the sites do not fit into the sequences, or a number makes no sense.
     """
-    from kgreg.sources import jaspar
-
     if n_samples < 4 or not 0 <= decoys <= 1 or not 0 < gc < 1 or spacing < 0:
         raise DataError(
             f"There is nothing to simulate with n_samples = {n_samples}, decoys = {decoys}, gc = {gc}, spacing = "
@@ -73,7 +73,7 @@ def simulate_grammar(
             "Give at least 4 samples, shares between 0 and 1, and a spacing of 0 or more.",
         )
     rng = np.random.default_rng(seed)
-    table = jaspar.read().nodes["Motif"].to_pandas()
+    table = _motifs()
     pair = _chosen(table, (first, second), length - spacing, rng)
     names, ids = table["name"].iloc[pair].tolist(), table["id"].iloc[pair].tolist()
     probabilities = [_probabilities(table["pfm"].iloc[row]) for row in pair]
@@ -113,6 +113,12 @@ def simulate_grammar(
     )  # fmt: skip
 
 
+@cache
+def _motifs() -> pd.DataFrame:
+    table: pd.DataFrame = jaspar.read().nodes["Motif"].to_pandas()
+    return table
+
+
 def _chosen(
     table: pd.DataFrame, asked: tuple[str | None, str | None], room: int, rng: np.random.Generator
 ) -> list[int]:
@@ -141,7 +147,8 @@ def _row(table: pd.DataFrame, name: str) -> int:
 
 def _probabilities(pfm: Any) -> NDArray[np.float64]:
     counts = np.asarray(pfm, dtype=np.float64).reshape(-1, 4)
-    return counts / counts.sum(axis=1, keepdims=True)
+    found: NDArray[np.float64] = counts / counts.sum(axis=1, keepdims=True)
+    return found
 
 
 def _bits(pfm: Any) -> float:
@@ -163,7 +170,8 @@ def _places(widths: list[int], spacing: int, length: int, rng: np.random.Generat
 
 def _site(probabilities: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
     reached = np.cumsum(probabilities, axis=1)
-    return (rng.random(len(probabilities))[:, None] > reached / reached[:, -1:]).sum(axis=1)
+    drawn: NDArray[np.int64] = (rng.random(len(probabilities))[:, None] > reached / reached[:, -1:]).sum(axis=1)
+    return drawn
 
 
 def _fasta(names: list[str], codes: NDArray[np.int64], chosen: NDArray[np.bool_]) -> str:
