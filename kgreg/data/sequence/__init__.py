@@ -1,0 +1,1 @@
+"""Sequences as samples: FASTA, BED and a genome, bigWig targets, variants, negatives, k-mer counts."""
