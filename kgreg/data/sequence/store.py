@@ -61,7 +61,7 @@ def keep_codes(rows: Rows, count: int, length: int, key: str, folder: Path | Non
     except OSError as error:
         raise OutputError(
             f"{path} cannot be written: {error.strerror or error}.",
-            f"{count * length / 2**20:,.0f} MiB are needed. Make room, or choose another cache folder with $KGREG_CACHE.",
+            f"{count * length / 2**20:,.0f} MiB are needed. Make room, or name another folder in $KGREG_CACHE.",
         ) from error
 
 
