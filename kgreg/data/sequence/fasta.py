@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kgreg.data.sequence.codes import NO_LETTER, count_letters, encode, fit_length
-from kgreg.data.sequence.intervals import COLUMNS, windows_of
+from kgreg.data.sequence.intervals import COLUMNS, Ends, windows_of
 from kgreg.data.sequence.tally import Tally
 from kgreg.errors import DataError
 from kgreg.sources.files import read_lines
@@ -156,14 +157,14 @@ class FastaFile:
         self.path = path
         self.names: list[str] = []
         self.tally = Tally()
-        self._kept: list[bool] = []
+        kept: list[bool] = []
         lengths: list[int] = []
         places: list[Place] = []
         seen: dict[str, tuple[int, bytes]] = {}
         for record in read_fasta(path, self.tally):
             digest = hashlib.blake2b(record.codes.tobytes(), digest_size=16).digest()
             line, earlier = seen.setdefault(record.name, (record.line, digest))
-            self._kept.append(line == record.line)
+            kept.append(line == record.line)
             if line != record.line:
                 if earlier != digest:
                     raise DataError(
@@ -178,6 +179,7 @@ class FastaFile:
         if not self.names:
             raise DataError(f"{path}: all {self.tally.left_out[EMPTY]} records are without a letter.")
         self.lengths = np.asarray(lengths, dtype=np.int64)
+        self._kept = np.asarray(kept)
         self._places = pd.DataFrame([astuple(place) for place in places], columns=list(COLUMNS))
 
     def _placed(self, record: FastaRecord) -> Place:
@@ -197,14 +199,21 @@ class FastaFile:
         """
         return windows_of(self._places, length, read_along_strand=True)
 
-    def rows(self, length: int) -> Iterator[NDArray[np.uint8]]:
-        """Yield the codes of every sequence as ``[1, length]``: cut or padded at both ends."""
+    def rows(self, length: int, counts: Counter[str] | None = None) -> Iterator[NDArray[np.uint8]]:
+        """Yield the codes of every sequence as ``[1, length]``: cut or padded at both ends; nothing is counted anew."""
         for kept, record in zip(self._kept, read_fasta(self.path), strict=False):
             if kept:
                 yield fit_length(record.codes, length)[None]
 
-    def count_fitted(self, length: int) -> None:
-        """Count in ``tally`` how many sequences :meth:`rows` cuts and pads."""
+    def leave_out(self, which: NDArray[np.bool_], reason: str) -> None:
+        """Leave out some of the sequences that are left, and count them."""
+        self.tally.left_out[reason] += int(which.sum())
+        self._kept[self._kept] = ~which
+        self.names = [name for name, gone in zip(self.names, which, strict=True) if not gone]
+        self.lengths, self._places = self.lengths[~which], self._places[~which].reset_index(drop=True)
+
+    def fit(self, length: int, ends: Ends) -> None:
+        """Count in ``tally`` how many sequences :meth:`rows` cuts and pads; ``ends`` is for windows on a genome."""
         for what, count in ((PADDED, (self.lengths < length).sum()), (CUT, (self.lengths > length).sum())):
             if count:
                 self.tally.repairs[what] += int(count)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+#: What becomes of a window that reaches beyond its chromosome.
+Ends = Literal["pad", "drop"]
 
 #: Columns of a table of intervals. ``strand`` is "+", "-" or "". Where a place is not known, ``start`` and ``end`` are
 #: -1, and ``chrom`` is "" unless it is known.

@@ -12,7 +12,7 @@ from kgreg.optional import need
 _BLOCK = 512
 
 
-def dinucleotide_shuffle(codes: NDArray[np.uint8], seed: int = 0) -> NDArray[np.uint8]:
+def dinucleotide_shuffle(codes: NDArray[np.uint8], seed: int = 0, first: int = 0) -> NDArray[np.uint8]:
     """Return every sequence shuffled, with the same first and last letter and the same number of every dinucleotide.
 
     A random Eulerian walk over the letters (Altschul and Erickson 1985), by tangermeme. Padding, which is unknown
@@ -23,6 +23,8 @@ def dinucleotide_shuffle(codes: NDArray[np.uint8], seed: int = 0) -> NDArray[np.
     ----------
     codes
         ``[n, L]`` uint8.
+    first
+        Number of the first row, where the matrix is shuffled in blocks.
 
     Raises
     ------
@@ -31,15 +33,15 @@ def dinucleotide_shuffle(codes: NDArray[np.uint8], seed: int = 0) -> NDArray[np.
     """
     shuffled = np.array(codes, dtype=np.uint8)
     known = codes != UNKNOWN
-    first = known.argmax(axis=1)
+    begin = known.argmax(axis=1)
     end = codes.shape[1] - known[:, ::-1].argmax(axis=1)
     # Fewer than four letters leave nothing to shuffle between the first and the last.
-    rows = np.flatnonzero(known.any(axis=1) & (end - first > 3))
-    for bounds in np.unique(np.stack([first[rows], end[rows]], axis=1), axis=0):
-        alike = rows[(first[rows] == bounds[0]) & (end[rows] == bounds[1])]
+    rows = np.flatnonzero(known.any(axis=1) & (end - begin > 3))
+    for bounds in np.unique(np.stack([begin[rows], end[rows]], axis=1), axis=0):
+        alike = rows[(begin[rows] == bounds[0]) & (end[rows] == bounds[1])]
         for start in range(0, len(alike), _BLOCK):
             block = alike[start : start + _BLOCK]
-            shuffled[block, bounds[0] : bounds[1]] = _shuffled(codes[block, bounds[0] : bounds[1]], seed, block)
+            shuffled[block, bounds[0] : bounds[1]] = _shuffled(codes[block, bounds[0] : bounds[1]], seed, first + block)
     return shuffled
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from kgreg.disk import flush
+from kgreg.disk import flush, replace_text
 from kgreg.errors import DataError, OutputError
 from kgreg.fetch import default_cache_path
 
@@ -20,14 +22,17 @@ IN_MEMORY = 64 * 2**20
 # Bytes that are hashed at a time.
 _BLOCK = 2**22
 
-Rows = Callable[[], Iterable[NDArray[np.uint8]]]
+#: Yields codes in blocks ``[b, length]``, and counts letters meanwhile.
+Rows = Callable[[Counter[str]], Iterable[NDArray[np.uint8]]]
 
 
-def keep_codes(rows: Rows, count: int, length: int, key: str, folder: Path | None = None) -> NDArray[np.uint8]:
-    """Return the codes ``[count, length]`` that ``rows()`` yields in blocks ``[b, length]``.
+def keep_codes(
+    rows: Rows, count: int, length: int, key: str, folder: Path | None = None
+) -> tuple[NDArray[np.uint8], Counter[str]]:
+    """Return the codes ``[count, length]`` that ``rows`` yields, and what it counted.
 
     From ``IN_MEMORY`` bytes on they are written, block by block, to a file in the cache, and mapped into memory,
-    read-only. A file that was written under the same key before is used as it is.
+    read-only, with the counts beside them. What was written under the same key before is used as it is.
 
     Parameters
     ----------
@@ -46,9 +51,9 @@ def keep_codes(rows: Rows, count: int, length: int, key: str, folder: Path | Non
         If the file cannot be written.
     """
     if count * length < IN_MEMORY:
-        codes = np.empty((count, length), dtype=np.uint8)
-        _fill(rows(), count, lambda first, block: codes.__setitem__(slice(first, first + len(block)), block))
-        return codes
+        codes, counts = np.empty((count, length), dtype=np.uint8), Counter[str]()
+        _fill(rows(counts), count, lambda first, block: codes.__setitem__(slice(first, first + len(block)), block))
+        return codes, counts
     folder = default_cache_path() / "sequences" if folder is None else folder
     name = hashlib.sha256(f"{key} {count} {length}".encode()).hexdigest()
     path = folder / f"{name}.npy"
@@ -57,7 +62,7 @@ def keep_codes(rows: Rows, count: int, length: int, key: str, folder: Path | Non
         with FileLock(folder / f".{name}.lock"):
             if not _is_whole(path, (count, length)):
                 _write(path, rows, count, length)
-            return np.load(path, mmap_mode="r")  # type: ignore[no-any-return]
+            return np.load(path, mmap_mode="r"), Counter(json.loads(_counts_of(path).read_text(encoding="utf-8")))
     except OSError as error:
         raise OutputError(
             f"{path} cannot be written: {error.strerror or error}.",
@@ -80,8 +85,11 @@ def _write(path: Path, rows: Rows, count: int, length: int) -> None:
         with aside.open("wb") as file:
             header = {"descr": "|u1", "fortran_order": False, "shape": (count, length)}
             np.lib.format.write_array_header_1_0(file, header)
-            _fill(rows(), count, lambda first, block: file.write(np.ascontiguousarray(block).data))
+            counts = Counter[str]()
+            _fill(rows(counts), count, lambda first, block: file.write(np.ascontiguousarray(block).data))
         flush(aside)
+        # First, so that there are no codes without their counts.
+        replace_text(_counts_of(path), json.dumps(counts))
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
@@ -97,9 +105,14 @@ def _fill(blocks: Iterable[NDArray[np.uint8]], count: int, put: Callable[[int, N
         raise DataError(f"{count} sequences were announced, and {done} came.", "A file changed while it was read.")
 
 
+def _counts_of(path: Path) -> Path:
+    return path.with_suffix(".json")
+
+
 def _is_whole(path: Path, shape: tuple[int, int]) -> bool:
     try:
         found = np.load(path, mmap_mode="r")
+        json.loads(_counts_of(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, EOFError):
         return False
     return bool(found.shape == shape and found.dtype == np.uint8)

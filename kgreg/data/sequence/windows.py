@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -14,12 +14,9 @@ from kgreg.data.sequence.bed import read_bed
 from kgreg.data.sequence.chromosomes import match_chromosomes
 from kgreg.data.sequence.codes import reverse_complement
 from kgreg.data.sequence.genome import Genome
-from kgreg.data.sequence.intervals import COLUMNS, names_of, windows_of
+from kgreg.data.sequence.intervals import COLUMNS, Ends, names_of, windows_of
 from kgreg.data.sequence.tally import Tally
 from kgreg.errors import DataError, some
-
-#: What becomes of a window that reaches beyond its chromosome.
-Ends = Literal["pad", "drop"]
 
 #: What a :class:`BedFile` counts.
 NO_CHROMOSOME = "intervals on chromosomes that the genome lacks"
@@ -104,9 +101,20 @@ class BedFile:
         """Return the windows: ``chrom, start, end, strand``; they share their middle with the intervals."""
         return windows_of(self._table[list(COLUMNS)], length)
 
-    def rows(self, length: int) -> Iterator[NDArray[np.uint8]]:
-        """Yield the codes of the windows in blocks ``[b, length]``; the strand "-" is read in its own direction."""
-        return read_windows(self._genome, self.intervals(length), self.tally)
+    def rows(self, length: int, counts: Counter[str] | None = None) -> Iterator[NDArray[np.uint8]]:
+        """Yield the codes of the windows in blocks ``[b, length]``; the strand "-" is read in its own direction.
+
+        ``counts`` gets how many letters are in lower case, or unknown.
+        """
+        return read_windows(self._genome, self.intervals(length), counts)
+
+    def leave_out(self, which: NDArray[np.bool_], reason: str) -> None:
+        """Leave out some of the windows that are left, and count them."""
+        self._set(self._leave_out(self._table, pd.Series(which), reason))
+
+    def name_by_place(self) -> None:
+        """Name the sequences by their places, for the fourth column names others in other files too."""
+        self.names = names_of(self._table)
 
     def _leave_out(self, table: pd.DataFrame, which: pd.Series[bool], reason: str) -> pd.DataFrame:
         if not which.any():
@@ -121,7 +129,9 @@ class BedFile:
         self.lengths = (table["end"] - table["start"]).to_numpy(dtype=np.int64)
 
 
-def read_windows(genome: Genome, windows: pd.DataFrame, tally: Tally | None = None) -> Iterator[NDArray[np.uint8]]:
+def read_windows(
+    genome: Genome, windows: pd.DataFrame, counts: Counter[str] | None = None
+) -> Iterator[NDArray[np.uint8]]:
     """Yield the codes of windows of one length in blocks ``[b, length]``, in their order.
 
     Parameters
@@ -131,8 +141,8 @@ def read_windows(genome: Genome, windows: pd.DataFrame, tally: Tally | None = No
     windows
         ``chrom, start, end, strand``, chromosomes as the genome calls them. Of the strand "-" the reverse complement
         is read; beyond a chromosome letters are unknown.
-    tally
-        Gets the counts of letters in lower case and of unknown ones.
+    counts
+        Gets how many letters are in lower case, or unknown.
 
     Raises
     ------
@@ -142,7 +152,6 @@ def read_windows(genome: Genome, windows: pd.DataFrame, tally: Tally | None = No
     lengths = (windows["end"] - windows["start"]).unique()
     if len(lengths) > 1:
         raise DataError(f"The windows are of different lengths: {some(sorted(lengths))}.")
-    counts = None if tally is None else tally.repairs
     places = list(zip(*(windows[name] for name in COLUMNS), strict=True))
     for first in range(0, len(places), _BLOCK):
         block = [

@@ -110,7 +110,7 @@ def test_windows_hold_the_letters_that_their_coordinates_say(tmp_path: Path, len
 
 def test_padding_and_cutting_are_counted(tmp_path: Path) -> None:
     file = FastaFile(fasta(tmp_path, ">a\nACGT\n>b\nACGTA\n>c\nA\n"))
-    file.count_fitted(4)
+    file.fit(4, "pad")
     assert file.tally.repairs == {PADDED: 1, CUT: 1}
     assert file.lengths.tolist() == [4, 5, 1]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from kgreg.errors import DataError, OutputError
 CODES = np.random.default_rng(0).integers(0, 5, (23, 7)).astype(np.uint8)
 
 
-def blocks(codes: np.ndarray = CODES, size: int = 5) -> Iterator[np.ndarray]:
+def blocks(counts: Counter[str], codes: np.ndarray = CODES, size: int = 5) -> Iterator[np.ndarray]:
+    counts["rows"] += len(codes)
     yield from (codes[at : at + size] for at in range(0, len(codes), size))
 
 
@@ -26,7 +28,8 @@ def on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_few_stay_in_memory(tmp_path: Path) -> None:
-    codes = keep_codes(blocks, 23, 7, "key", tmp_path)
+    codes, counts = keep_codes(blocks, 23, 7, "key", tmp_path)
+    assert counts == {"rows": 23}
     np.testing.assert_array_equal(codes, CODES)
     assert not isinstance(codes, np.memmap)
     assert not list(tmp_path.iterdir())
@@ -34,17 +37,18 @@ def test_few_stay_in_memory(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("on_disk")
 def test_many_are_written_once(tmp_path: Path) -> None:
-    codes = keep_codes(blocks, 23, 7, "key", tmp_path / "deep" / "er")
+    first = keep_codes(blocks, 23, 7, "key", tmp_path / "deep" / "er")
 
-    def never() -> Iterator[np.ndarray]:
+    def never(counts: Counter[str]) -> Iterator[np.ndarray]:
         raise AssertionError
 
     again = keep_codes(never, 23, 7, "key", tmp_path / "deep" / "er")
-    for found in (codes, again):
+    for found, counts in (first, again):
+        assert counts == {"rows": 23}
         assert isinstance(found, np.memmap)
         assert not found.flags.writeable
         np.testing.assert_array_equal(found, CODES)
-    other = keep_codes(lambda: blocks(CODES[::-1]), 23, 7, "another key", tmp_path / "deep" / "er")
+    other, _ = keep_codes(lambda counts: blocks(counts, CODES[::-1]), 23, 7, "another key", tmp_path / "deep" / "er")
     np.testing.assert_array_equal(other, CODES[::-1])
 
 
@@ -54,7 +58,7 @@ def test_a_damaged_file_is_written_anew(tmp_path: Path) -> None:
     (path,) = tmp_path.glob("*.npy")
     for damage in (path.read_bytes()[:-20], b"", b"something else"):
         path.write_bytes(damage)
-        np.testing.assert_array_equal(keep_codes(blocks, 23, 7, "key", tmp_path), CODES)
+        np.testing.assert_array_equal(keep_codes(blocks, 23, 7, "key", tmp_path)[0], CODES)
 
 
 @pytest.mark.usefixtures("on_disk")
@@ -62,7 +66,7 @@ def test_a_damaged_file_is_written_anew(tmp_path: Path) -> None:
 def test_another_number_of_rows_leaves_nothing_behind(tmp_path: Path, count: int) -> None:
     with pytest.raises(DataError, match=f"{count} sequences were announced, and 23 came"):
         keep_codes(blocks, count, 7, "key", tmp_path)
-    assert not [path for path in tmp_path.iterdir() if not path.name.endswith(".lock")]
+    assert all(path.suffix == ".lock" for path in tmp_path.iterdir())
 
 
 @pytest.mark.usefixtures("on_disk")
@@ -87,7 +91,7 @@ def test_memory_does_not_grow_with_the_number_of_sequences(tmp_path: Path) -> No
 
     def peak(count: int) -> int:
         tracemalloc.start()
-        codes = keep_codes(lambda: (block for _ in range(count)), 64 * count, 1000, str(count), tmp_path)
+        codes, _ = keep_codes(lambda counts: (block for _ in range(count)), 64 * count, 1000, str(count), tmp_path)
         content_of(codes)
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
