@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_val
 from pydantic_core import PydanticCustomError
 
 from kgreg.errors import FitError
+from kgreg.experiment_sequences import SequencesSection
 from kgreg.nn.architecture import Architecture
 from kgreg.nn.design import Design
 from kgreg.nn.designs import DESIGNS
@@ -42,7 +43,8 @@ class DataSection(Section):
     """``[data]``: the samples.
 
     ``file`` is an ``.h5ad`` or ``.h5mu`` path, relative to the experiment file, or ``scanpy:pbmc68k_reduced``; in place
-    of it, ``modalities`` names tables, and ``obs`` that of the samples. What is learned is one ``label``, a list of
+    of it, ``modalities`` names tables, and ``obs`` that of the samples; or ``sequences`` says where DNA sequences come
+    from. What is learned is one ``label``, a list of
     them, or ``time`` and ``event``. ``layers`` names several layers, of which every gene has one input each.
     ``samples`` says what to do with those that lack a modality. ``split`` names a column of ``obs`` that fixes which
     samples train and which test. ``covariates`` are columns of ``obs``, and ``blocks`` matrices of ``obsm``, that are
@@ -53,6 +55,7 @@ class DataSection(Section):
     obs: str | None = None
     modalities: dict[str, ModalitySection] = {}
     samples: Literal["all", "complete"] | None = None
+    sequences: SequencesSection | None = None
     label: str | list[str] | None = None
     time: str | None = None
     event: str | None = None
@@ -78,6 +81,8 @@ class DataSection(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> DataSection:
+        if self.sequences is not None:
+            return self._only_sequences()
         of_tables = self.file is None and bool(self.modalities)
         if self.file is None and not of_tables:
             raise PydanticCustomError("missing_key", "file")
@@ -103,8 +108,26 @@ class DataSection(Section):
             raise ValueError("'samples' is for data of several modalities or layers")
         return self
 
+    def _only_sequences(self) -> DataSection:
+        of_table = ("time", "event", "split", "covariates", "label", "task")
+        apart = ("file", "obs", "modalities", "samples", "layer", "layers", "scale", "blocks", "constant_genes")
+        for key in apart if self.sequences and self.sequences.labels else (*apart, *of_table):
+            if getattr(self, key) != type(self).model_fields[key].default:
+                known = "" if key in apart else " unless they have a table of 'labels'"
+                raise ValueError(f"'{key}' means nothing with [data.sequences]{known}; remove it")
+        if self.fixes_split and self.split is not None:
+            raise ValueError("'test_chromosomes' and 'split' both fix the split; give one of them")
+        return self
+
+    @property
+    def fixes_split(self) -> bool:
+        """Whether the data say which samples train and which test."""
+        return self.split is not None or bool(self.sequences and self.sequences.test_chromosomes)
+
     @model_validator(mode="after")
     def _one_target(self) -> DataSection:
+        if self.sequences is not None and self.sequences.labels is None:
+            return self  # the class of a file, or a track
         survival = self.time is not None or self.event is not None
         if survival and self.label is not None:
             raise ValueError("label and time, event exclude each other; survival has a time and an event")
