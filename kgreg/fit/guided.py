@@ -105,8 +105,8 @@ class GuidedModule(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser, and the schedule of its learning rate if there is one."""
-        parameters = [p for p in self.network.parameters() if p.requires_grad]
-        return make_optimiser([{"params": parameters}], self.settings)
+        groups = self.network.parameter_groups(self.settings.learning_rate)
+        return make_optimiser(groups, self.settings)
 
 
 @torch.no_grad()

@@ -125,6 +125,10 @@ class GuidedNetwork(nn.Module, ABC):
     def at_epoch(self, epoch: int) -> None:
         """Be told that an epoch begins, counted from 0: for weights of the loss that change."""
 
+    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
+        """Return the groups of parameters for the optimiser; each may set its own ``lr`` and ``weight_decay``."""
+        return [{"params": [parameter for parameter in self.parameters() if parameter.requires_grad]}]
+
     def after_step(self, learning_rate: float) -> None:
         """Bring parameters back to where they must be, after a step of the optimiser: clamps, proximal operators."""
 
