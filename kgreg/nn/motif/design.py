@@ -49,8 +49,9 @@ class MotifDesign(Design):
     standardise
         Whether pooled activations are brought to mean 0 and standard deviation 1 of the training samples.
     head_start
-        "fitted": the linear head begins as the penalised fit to the training samples, its penalty chosen by
-        cross-validation within them; "random"; "zero".
+        The linear head begins as a penalised fit to the training samples, its penalty chosen by cross-validation within
+        them: "adaptive" (ridge with the scores scaled by how well each tells the outcome by itself) or "ridge"; or it
+        begins "random" or at "zero".
     head_l2, head_l1
         Penalties of the linear head's weights: of the sum of squares (None: that which the start chose, else 0) and of
         the sum of sizes, which leaves exact zeros.
@@ -78,7 +79,7 @@ class MotifDesign(Design):
     threshold: _Probability | None = None
     activation: Literal["none", "relu", "exp", "sigmoid"] = "none"
     standardise: bool = True
-    head_start: Literal["fitted", "random", "zero"] = "fitted"
+    head_start: Literal["adaptive", "ridge", "random", "zero"] = "adaptive"
     head_l2: _Weight | None = None
     head_l1: _Weight = 0.0
     positive: bool = False

@@ -15,7 +15,7 @@ from kgreg.nn.guided import Given, GuidedNetwork, Passed, TaskLoss
 from kgreg.nn.motif.bank import MotifBank, random_filters
 from kgreg.nn.motif.cache import frozen_scores
 from kgreg.nn.motif.filters import implied_information, motif_filter
-from kgreg.nn.motif.start import fit_start
+from kgreg.nn.motif.start import EXPONENTS, fit_start
 from kgreg.nn.motif.thresholds import score_thresholds
 from kgreg.nn.readout import Link
 
@@ -45,9 +45,10 @@ class MotifNetwork(GuidedNetwork):
 
         s_m = pool over windows and strands of  sum_j W_m[j, base_j]
         z_m = (f(s_m - t_m) - mean_m) / sd_m
-        outputs = V z + b (+ layers(z))
+        outputs = (V * scale) z + b (+ layers(z))
 
-    mean and sd are those of the training samples before the first step. The loss is that of the task, plus
+    mean and sd are those of the training samples before the first step, and ``scale`` is 1, or what an adaptive start
+    chose (see :func:`kgreg.nn.motif.start.fit_start`). The loss is that of the task, plus
     ``head_l2 |V|^2``, plus ``strength |W - W at the start|^2`` where filters are regularised, plus what is asked of
     their information content and size. ``head_l1`` is a proximal step after every step of the optimiser.
 
@@ -64,6 +65,7 @@ class MotifNetwork(GuidedNetwork):
     sd: Tensor
     threshold: Tensor
     ridge: Tensor
+    scale: Tensor
 
     def __init__(
         self, design: MotifDesign, blueprint: Blueprint, n_outputs: int, n_covariates: int = 0, link: Link = "identity"
@@ -84,6 +86,7 @@ class MotifNetwork(GuidedNetwork):
         self.activation = _Exponential() if design.activation == "exp" else _ACTIVATIONS[design.activation]()
         self.dropout = nn.Dropout(design.dropout)
         self.head = nn.Linear(n + n_covariates, n_outputs)
+        self.register_buffer("scale", torch.ones_like(self.head.weight))
         if design.head_start != "random":
             nn.init.zeros_(self.head.weight)
             nn.init.zeros_(self.head.bias)
@@ -122,7 +125,7 @@ class MotifNetwork(GuidedNetwork):
         read = self.dropout(z)
         if covariates is not None:
             read = torch.cat([read, covariates], dim=1)
-        outputs = self.head(read)
+        outputs = nn.functional.linear(read, self.head.weight * self.scale, self.head.bias)
         if self.hidden is not None:
             outputs = outputs + self.hidden(read)
         return Passed(outputs, [z])
@@ -138,14 +141,16 @@ class MotifNetwork(GuidedNetwork):
             sd = active.std(dim=0, correction=0)
             self.mean.copy_(active.mean(dim=0))
             self.sd.copy_(torch.where(sd > _LEAST_SD, sd, torch.ones_like(sd)))
-        if self.design.head_start == "fitted":
+        if self.design.head_start in ("adaptive", "ridge"):
             self._start_head((active - self.mean) / self.sd, given, target)
 
     def _start_head(self, z: Tensor, given: Given, target: Tensor) -> None:
         read = z if given.covariates is None else torch.cat([z, given.covariates], dim=1)
-        start = fit_start(read.cpu().numpy(), target.cpu().numpy(), self.link, self.n_outputs)
+        exponents = EXPONENTS if self.design.head_start == "adaptive" else (0,)
+        start = fit_start(read.cpu().numpy(), target.cpu().numpy(), self.link, self.n_outputs, exponents)
         if start is None:
             return
+        self.scale.copy_(torch.from_numpy(start.scale))
         self.head.weight.copy_(torch.from_numpy(start.weight))
         self.head.bias.copy_(torch.from_numpy(start.bias))
         if self.design.head_l2 is None:

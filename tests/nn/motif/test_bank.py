@@ -98,7 +98,7 @@ def test_pooling_is_that_of_all_windows(pooling: str) -> None:
             "logsumexp": np.log2(np.mean(2**windows)),
             "mean": windows.mean(),
         }
-        assert float(bank(codes)[i, m]) == pytest.approx(expected[pooling], abs=1e-10)
+        assert bank(codes)[i, m].item() == pytest.approx(expected[pooling], abs=1e-10)
 
 
 def test_score_map_equals_a_loop_over_windows() -> None:
@@ -117,7 +117,7 @@ def test_score_map_equals_a_loop_over_windows() -> None:
 
 def test_derivatives_of_any_input_agree_with_finite_differences() -> None:
     bank = draw_bank([3, 5])
-    x = torch.randn(2, 4, 9, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    x = torch.randn(1, 4, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
     assert torch.autograd.gradcheck(bank.dense, (x,))
 
 
