@@ -60,6 +60,11 @@ class MotifDesign(Design):
     hidden, hidden_activation, dropout
         Neurons of the layers beside the linear head, whose last layer starts at 0; none: the head is linear. Dropout
         is that of the pooled activations and of the hidden layers.
+    de_novo, de_novo_width
+        Random filters beside the motifs, and their width. They are learned in every mode.
+    round_epochs, tolerance, prune
+        After so many epochs (0: never) filters are given up without which the loss on the stopping part rises by at
+        most ``tolerance``: "de-novo" filters, drawn anew, or "all", motifs too, which stay silent from then on.
     jitter
         In training, a sequence is shifted by up to so many bases in either direction.
     """
@@ -71,7 +76,7 @@ class MotifDesign(Design):
     initial: Literal["motifs", "random"] = "motifs"
     mode: Literal["frozen", "regularised", "free"] = "regularised"
     strength: _Weight = 1e-3
-    filter_rate: _Weight = 0.1
+    filter_rate: _Weight = 10.0
     information: _Weight = 0.0
     filter_l1: _Weight = 0.0
     pooling: Pooling = "max"
@@ -86,6 +91,11 @@ class MotifDesign(Design):
     hidden: tuple[Width, ...] = ()
     hidden_activation: Activation = "relu"
     dropout: Share = 0.0
+    de_novo: Annotated[int, Field(ge=0)] = 0
+    de_novo_width: Annotated[int, Field(ge=1)] = 12
+    round_epochs: Annotated[int, Field(ge=0)] = 0
+    tolerance: _Weight = 0.0
+    prune: Literal["de-novo", "all"] = "de-novo"
     jitter: Annotated[int, Field(ge=0)] = 0
 
     def build(
@@ -97,6 +107,7 @@ class MotifDesign(Design):
     def size(self, blueprint: Blueprint, n_outputs: int) -> tuple[int, int]:
         """See :meth:`kgreg.nn.design.Design.size`."""
         motifs = blueprint.motif_matrices()
-        filters = 4 * sum(len(counts) for counts in motifs.values())
-        head = count_dense(len(motifs), [*self.hidden, n_outputs]) if self.hidden else 0
-        return filters + head + (len(motifs) + 1) * n_outputs, 3 * len(motifs) + sum(self.hidden)
+        positions = sum(len(counts) for counts in motifs.values()) + self.de_novo * self.de_novo_width
+        read = len(motifs) + self.de_novo
+        hidden = count_dense(read, [*self.hidden, n_outputs]) if self.hidden else 0
+        return 4 * positions + hidden + (read + 1) * n_outputs, 3 * read + sum(self.hidden)

@@ -121,7 +121,7 @@ class _Classes:
         if fewest < 2:
             return iter(())
         splitter = StratifiedKFold(min(FOLDS, fewest), shuffle=True, random_state=0)
-        return iter(splitter.split(x, y))  # type: ignore[no-any-return]
+        return iter(splitter.split(x, y))
 
     def statistic(self, x: _Array, y: NDArray[Any]) -> _Array:
         mean = x.mean(axis=0)
@@ -159,7 +159,7 @@ class _Values:
     def folds(self, x: _Array, y: NDArray[Any]) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
         if len(y) < 2:
             return iter(())
-        return iter(KFold(min(FOLDS, len(y)), shuffle=True, random_state=0).split(x))  # type: ignore[no-any-return]
+        return iter(KFold(min(FOLDS, len(y)), shuffle=True, random_state=0).split(x))
 
     def statistic(self, x: _Array, y: NDArray[Any]) -> _Array:
         spread = np.maximum(x.std(axis=0) * y.std(), 1e-12)
@@ -197,13 +197,13 @@ def _chosen(x: _Array, y: NDArray[Any], problem: _Classes | _Values, exponents: 
             held = x[test] * scale if back is None else (x[test] * scale) @ back.T
             for i, (coefficients, intercept) in enumerate(problem.path(reduced, y[train], INVERSE)):
                 losses[e, i] += len(test) * problem.loss(held @ coefficients.T + intercept, y[test])
-    e, i = np.unravel_index(int(np.argmin(losses)), losses.shape) if folds else (0, INVERSE.index(_PLAIN))
-    scale = _scale(problem.statistic, x, y, exponents[int(e)])
+    e, i = divmod(int(losses.argmin()), len(INVERSE)) if folds else (0, INVERSE.index(_PLAIN))
+    scale = _scale(problem.statistic, x, y, exponents[e])
     reduced, back = _reduced(x * scale)
-    coefficients, intercept = next(iter(problem.path(reduced, y, [INVERSE[int(i)]], exact=True)))
+    coefficients, intercept = next(iter(problem.path(reduced, y, [INVERSE[i]], exact=True)))
     # A scale of at most 1 with larger weights in front of it is the same head, under a penalty that is as much smaller.
     most = float(scale.max())
-    penalty = problem.penalty(INVERSE[int(i)], len(y))
+    penalty = problem.penalty(INVERSE[i], len(y))
     coefficients = coefficients if back is None else coefficients @ back
     return _One(coefficients * most, scale / most, intercept, penalty / most**2)
 

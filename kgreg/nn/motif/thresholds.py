@@ -47,8 +47,7 @@ def score_distribution(
     """Return the scores of a filter ``[width, 4]`` in steps, ascending, and the probability of each."""
     whole, lowest, step = _in_steps(np.asarray(values, dtype=np.float64), steps)
     mass: NDArray[np.float64] = _distribution(whole, np.asarray(background, dtype=np.float64))
-    scores: NDArray[np.float64] = lowest + step * np.arange(len(mass))
-    return scores, mass
+    return np.float64(lowest) + step * np.arange(len(mass), dtype=np.float64), mass
 
 
 def _in_steps(values: NDArray[np.float64], steps: int) -> tuple[NDArray[np.int64], float, float]:
