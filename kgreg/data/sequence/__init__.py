@@ -1,0 +1,5 @@
+"""DNA as data."""
+
+from kgreg.data.sequence.rows import SequenceRows
+
+__all__ = ["SequenceRows"]
