@@ -84,6 +84,8 @@ class GuidedNetwork(nn.Module, ABC):
     supervised
         Whether the training loss has the task in it. If not, the network is trained by ``loss`` alone, and then a
         linear head (``self.head``, an ``nn.Linear``) is fitted to what :meth:`read` returns of the training samples.
+    judges
+        Whether :meth:`judge` is to see the stopping part after every epoch.
     probe_p
         Of a network that is not supervised: the p value below which a unit of the named nodes must tell something of
         the outcome by itself for the head to read it. None: the head reads all.
@@ -92,6 +94,7 @@ class GuidedNetwork(nn.Module, ABC):
     """
 
     supervised: bool = True
+    judges: bool = False
     probe_p: float | None = None
     piece: int = 4096
     head: nn.Linear
@@ -131,6 +134,16 @@ class GuidedNetwork(nn.Module, ABC):
 
     def at_epoch(self, epoch: int) -> None:
         """Be told that an epoch begins, counted from 0: for weights of the loss that change."""
+
+    def judge(self, passed: list[Passed], target: Tensor, task_loss: TaskLoss) -> None:
+        """Look at the stopping part after an epoch, in evaluation mode: its passes, piece by piece, and its target.
+
+        Called where ``judges`` is set, and the training loss has the task in it.
+        """
+
+    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
+        """Return the groups of parameters for the optimiser; each may set its own ``lr`` and ``weight_decay``."""
+        return [{"params": [parameter for parameter in self.parameters() if parameter.requires_grad]}]
 
     def after_step(self, learning_rate: float) -> None:
         """Bring parameters back to where they must be, after a step of the optimiser: clamps, proximal operators."""
