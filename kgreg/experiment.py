@@ -181,7 +181,7 @@ def _resolve_paths(experiment: Experiment, base: Path) -> Experiment:
         record["knowledge"]["store"] = str(base / record["knowledge"]["store"])
     if record["knowledge"]["blueprint"] is not None:
         record["knowledge"]["blueprint"] = str(base / record["knowledge"]["blueprint"])
-    for role in ("terms", "hierarchy", "annotations", "interactions", "network"):
+    for role in ("terms", "hierarchy", "annotations", "interactions", "network", "motifs", "expressed"):
         query = record["knowledge"][role]
         if query is not None and (query.endswith(".cypher") or Path(query).suffix):
             record["knowledge"][role] = str(base / query)

@@ -15,6 +15,8 @@ from kgreg.nn.architecture import Architecture
 from kgreg.nn.design import Design
 from kgreg.nn.designs import DESIGNS
 
+Guides = Literal["go", "reactome", "cypher", "tables", "interactions", "network", "motifs", "none", "blueprint"]
+
 #: A share of values that are dropped, say.
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -177,16 +179,24 @@ class KnowledgeSection(Section):
     in files, and no store is opened. With ``guide = "interactions"`` there are no terms, only genes and what joins
     them; ``interactions`` may also stand beside another guide. With ``guide = "network"``, ``network`` is a table of
     directed links between proteins, or a query that returns one, and ``outputs`` names the nodes that are read. With
+    ``guide = "motifs"``, which reads DNA, ``motifs`` is the name of a query (or a ``.cypher`` file) that returns
+    binding motifs, or a file of them; ``without_families`` leaves families out, and ``expressed`` keeps the factors
+    that are expressed in an ``.h5ad`` file, in at least the share ``expressed_in`` of its samples. With
+    ``guide = "none"``, networks that read DNA have no knowledge. With
     ``guide = "blueprint"``, ``blueprint`` is the path of a folder that holds a compiled network; no store is opened,
     and nothing is pruned but what is asked for.
     """
 
-    guide: Literal["go", "reactome", "cypher", "tables", "interactions", "network", "blueprint"] = "go"
+    guide: Guides = "go"
     blueprint: str | None = None
     network: str | None = None
     outputs: Annotated[list[str], Field(min_length=1)] | None = None
     direction: Literal["along", "against"] | None = None
     signs: bool = False
+    motifs: str = "motifs"
+    without_families: list[str] = []
+    expressed: str | None = None
+    expressed_in: Annotated[float, Field(gt=0, le=1)] = 0.05
     interactions: str | None = None
     min_weight: Annotated[float, Field(ge=0)] = 0.0
     max_shared: Annotated[int, Field(ge=2)] = 50
@@ -248,10 +258,14 @@ class KnowledgeSection(Section):
         if self.guide not in ("cypher", "tables") and queries:
             raise ValueError(f'{", ".join(queries)} mean nothing unless guide = "cypher" or "tables"')
         asked = any(str(query).endswith(".cypher") for query in (self.interactions, self.network))
-        if self.guide != "cypher" and self.parameters and not asked:
+        if self.guide not in ("cypher", "motifs") and self.parameters and not asked:
             raise ValueError(
-                'parameters mean nothing unless guide = "cypher", or interactions or network is a .cypher file'
+                'parameters mean nothing unless guide = "cypher" or "motifs", or interactions or network is a .cypher '
+                "file"
             )
+        for key in ("motifs", "without_families", "expressed", "expressed_in"):
+            if self.guide != "motifs" and getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f"'{key}' is for guide = \"motifs\"; remove it")
         if self.max_genes is not None and self.max_genes < self.min_genes:
             raise ValueError(f"max_genes = {self.max_genes} is below min_genes = {self.min_genes}")
         return self
