@@ -185,8 +185,8 @@ def test_an_interrupted_fit_ends_as_one_that_was_not(options: dict[str, Any], tm
     settings = replace(FAST, architecture=MotifDesign(head_start="ridge", **options))
     split = first_split(samples)
     whole = fit_network(BLUEPRINT, samples, split, settings, 3, tmp_path / "whole")
+    stop = interrupt_at(3, KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
-        stop = interrupt_at(3, KeyboardInterrupt())
         fit_network(BLUEPRINT, samples, split, settings, 3, tmp_path / "halves", on_epoch=stop)
     resumed = fit_network(BLUEPRINT, samples, split, settings, 3, tmp_path / "halves")
     assert same(resumed, whole)
@@ -201,9 +201,8 @@ def test_a_motif_that_no_database_holds_is_found() -> None:
     settings = replace(FAST, max_epochs=40, patience=40, learning_rate=0.02)
     found = {}
     for new in (0, 8):
-        design = MotifDesign(
-            mode="frozen", head_start="zero", de_novo=new, de_novo_width=8, round_epochs=10, tolerance=0.002
-        )
+        rounds: dict[str, Any] = {"de_novo": new, "de_novo_width": 8, "round_epochs": 10, "tolerance": 0.002}
+        design = MotifDesign(mode="frozen", head_start="zero", **rounds)
         model = fit_network(lacking, samples, first_split(samples), replace(settings, architecture=design), 1)
         found[new] = quality(model, samples)
     assert found[0] < 0.8
