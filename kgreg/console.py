@@ -142,7 +142,8 @@ def show_metrics(run: Run) -> None:
         draws = f" (n = {arm['draws']})" if arm["arm"] in ("rewired", "labels", "control") else ""
         cells = [_with_interval(arm["metrics"][name], "mean") for name in names]
         kind, comma, more = arm["arm"].partition(",")
-        table.add_row(_ARM_NAMES.get(kind, kind) + comma + more + draws, *cells)
+        name = metrics.get("arm_names", {}).get(kind, _ARM_NAMES.get(kind, kind))
+        table.add_row(name + comma + more + draws, *cells)
     out.print(table)
     out.print(metrics["verdict"], style="italic", highlight=False)
 
