@@ -31,6 +31,7 @@ class SequencesSection(BaseModel):
     genome: str | None = None
     length: Annotated[int, Field(ge=1)] | None = None
     ends: Literal["pad", "drop"] = "pad"
+    centre: Literal["middle", "summit"] = "middle"
     negatives: Literal["gc", "dinucleotide"] | None = None
     seed: int = Field(default=0, ge=0)
     test_chromosomes: list[str] = []

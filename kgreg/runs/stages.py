@@ -110,6 +110,7 @@ def _read_dna(section: SequencesSection, columns: Columns) -> Samples:
         genome=section.genome,
         length=section.length,
         ends=section.ends,
+        centre=section.centre,
         negatives=section.negatives,
         labels=section.labels,
         targets=section.targets,
