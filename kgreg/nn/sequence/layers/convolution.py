@@ -15,14 +15,27 @@ Count = Annotated[int, Field(ge=1)]
 Padding = Literal["valid", "same", "full"]
 
 
-def padded(padding: Padding | int, width: int, dilation: int) -> int | Literal["same"]:
-    """Return the zeros that are put at either end; "same" where the two ends would differ."""
+def ends(padding: Padding | int, width: int, dilation: int) -> tuple[int, int]:
+    """Return how many zeros are put before the first position and after the last; with "same" the odd one after."""
     reach = dilation * (width - 1)
-    if padding == "same":
-        return "same" if reach % 2 else reach // 2
     if isinstance(padding, int):
-        return padding
-    return {"valid": 0, "full": reach}[padding]
+        return padding, padding
+    return {"valid": (0, 0), "full": (reach, reach), "same": (reach // 2, reach - reach // 2)}[padding]
+
+
+def convolution(
+    channels: int,
+    filters: int,
+    width: int,
+    padding: Padding | int,
+    stride: int = 1,
+    dilation: int = 1,
+    bias: bool = True,
+) -> list[nn.Module]:
+    """Return a convolution, and before it what pads the ends if these differ."""
+    before, after = ends(padding, width, dilation)
+    conv = nn.Conv1d(channels, filters, width, stride, min(before, after), dilation, bias=bias)
+    return [conv] if before == after else [nn.ConstantPad1d((0, after - before), 0.0), conv]
 
 
 def filtered(reads: Shape, filters: int, width: int, padding: Padding | int, stride: int, dilation: int) -> Shape:
@@ -34,11 +47,9 @@ def filtered(reads: Shape, filters: int, width: int, padding: Padding | int, str
         If the filters are wider than what they read.
     """
     length = map_of(reads).positions
-    if length is None or padding == "same":
+    if length is None:
         return Shape(filters, length)
-    ends = padded(padding, width, dilation)
-    assert isinstance(ends, int)  # "same" has been answered
-    left = length + 2 * ends - dilation * (width - 1) - 1
+    left = length + sum(ends(padding, width, dilation)) - dilation * (width - 1) - 1
     if left < 0:
         wide = f"width {width}" + (f" and dilation {dilation}" if dilation > 1 else "")
         raise FitError(
@@ -83,8 +94,11 @@ class Conv(Layer):
 
     def module(self, reads: Shape, context: Context) -> nn.Module:
         """See :meth:`Layer.module`."""
-        ends = padded(self.padding, self.width, self.dilation)
-        conv = nn.Conv1d(reads.channels, self.filters, self.width, self.stride, ends, self.dilation, bias=self.bias)
+        parts = convolution(
+            reads.channels, self.filters, self.width, self.padding, self.stride, self.dilation, self.bias
+        )
+        conv = parts[-1]
+        assert isinstance(conv, nn.Conv1d)
         if self.initial == "glorot":
             nn.init.xavier_uniform_(conv.weight)
         elif self.initial == "he":
@@ -92,7 +106,7 @@ class Conv(Layer):
         if self.initial != "default" and conv.bias is not None:
             nn.init.zeros_(conv.bias)
         return nn.Sequential(
-            conv, *([nn.BatchNorm1d(self.filters)] if self.norm else []), *activations(self.activation)
+            *parts, *([nn.BatchNorm1d(self.filters)] if self.norm else []), *activations(self.activation)
         )
 
     def repeated(self, number: int, dilation_growth: float, filters_growth: float) -> Self:

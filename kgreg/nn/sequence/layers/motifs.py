@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from kgreg.errors import FitError
 from kgreg.nn.motif.filters import Encoding, base_probabilities, motif_filter
 from kgreg.nn.sequence.layers.activation import ActivationName, activations
-from kgreg.nn.sequence.layers.convolution import Count, Padding, filtered, padded
+from kgreg.nn.sequence.layers.convolution import Count, Padding, convolution, filtered
 from kgreg.nn.sequence.layers.layer import Context, Layer, Shape
 
 _LOG = logging.getLogger(__name__)
@@ -73,7 +73,9 @@ class Motifs(Layer):
         """See :meth:`Layer.module`."""
         count, width = self._count(context.motifs), self._width(context.motifs)
         chosen = self._chosen(context.motifs, int(count * self.share))
-        conv = nn.Conv1d(reads.channels, count, width, padding=padded(self.padding, width, 1))
+        parts = convolution(reads.channels, count, width, self.padding)
+        conv = parts[-1]
+        assert isinstance(conv, nn.Conv1d)
         conv.weight.requires_grad_(self.trainable)
         assert conv.bias is not None
         cut = 0
@@ -85,10 +87,12 @@ class Motifs(Layer):
                 start = self._start(len(best), width)
                 conv.weight[row, :, start : start + len(best)] = torch.from_numpy(filters.T).to(conv.weight)
             low, high = self.threshold
-            conv.bias[: len(chosen)] = low + (high - low) * torch.rand(len(chosen), device="cpu").to(conv.bias)
+            drawn = low + (high - low) * torch.rand(len(chosen), device="cpu")
+            conv.bias[: len(chosen)] = drawn.to(conv.bias)
         if cut:
             _LOG.warning("%d motifs are wider than the filters and were cut to %d positions.", cut, width)
-        return MotifConv(list(chosen), conv, [nn.BatchNorm1d(count)] if self.norm else [], activations(self.activation))
+        norm = [nn.BatchNorm1d(count)] if self.norm else []
+        return MotifConv(list(chosen), [*parts, *norm, *activations(self.activation)])
 
     def _count(self, motifs: Mapping[str, NDArray[np.float64]]) -> int:
         return self.filters or -(-len(motifs) * 1000 // round(self.share * 1000))
@@ -120,10 +124,10 @@ class Motifs(Layer):
 class MotifConv(nn.Module):
     """Convolution, normalisation and activation; the first ``len(nodes)`` filters start from the motifs ``nodes``."""
 
-    def __init__(self, nodes: list[str], conv: nn.Conv1d, norm: list[nn.Module], activation: list[nn.Module]) -> None:
+    def __init__(self, nodes: list[str], parts: list[nn.Module]) -> None:
         super().__init__()
         self.nodes = nodes
-        self.layers = nn.Sequential(conv, *norm, *activation)
+        self.layers = nn.Sequential(*parts)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``[batch, filters, positions]``."""
