@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -89,6 +90,52 @@ def test_a_network_without_knowledge_ranks_nothing(tmp_path: Path) -> None:
     said = CliRunner().invoke(app, ["explain", str(run.path)])
     assert said.exit_code == 0
     assert "Nothing is ranked" in said.output
+
+
+def test_cells_beside_the_sequence_are_labels_as_in_deepcpg(tmp_path: Path) -> None:
+    """Two cells: the state of one follows from the sequence, that of the other from its neighbours' states."""
+    write_data(tmp_path)
+    records = [line for name in SITES for line in (tmp_path / f"{name}.fa").read_text().split(">")[1:]]
+    (tmp_path / "all.fa").write_text("".join(f">{record}" for record in records))
+    rng = np.random.default_rng(1)
+    names = [record.split()[0] for record in records]
+    cells = pd.DataFrame(rng.integers(0, 2, (len(names), 8)).astype(float), index=names)
+    cells.columns = [f"c{i}" for i in range(8)]
+    labels = pd.DataFrame({"a": np.repeat([0.0, 1.0], 60), "b": cells["c4"]}, index=names)
+    labels.iloc[::9, 0] = np.nan
+    labels.to_csv(tmp_path / "labels.csv"), cells.to_csv(tmp_path / "cpg.csv")
+    (tmp_path / "experiment.toml").write_text("""
+recipe = "deepcpg"
+[data]
+label = ["a", "b"]
+[data.sequences]
+file = "all.fa"
+labels = "labels.csv"
+blocks = { cpg = "cpg.csv" }
+[network]
+length = 50
+layers = [
+  { kind = "conv", filters = 8, width = 10 },
+  { kind = "pool" },
+  { kind = "join", of = "cpg", columns = 4, layers = [
+    { kind = "conv", filters = 6, width = 1 },
+    { kind = "recurrent", cell = "gru", units = 6, gives = "last" },
+  ] },
+  { kind = "dense", units = 8 },
+]
+[training]
+folds = 2
+learning_rate = 0.03
+batch_size = 16
+max_epochs = 25
+patience = 25
+decay = 1.0
+[nulls]
+labels = 0
+""")
+    run = run_experiment(tmp_path / "experiment.toml", output=tmp_path / "run", until="train", workers=1)
+    network = next(arm for arm in run.metrics["arms"] if arm["arm"] == "graph")
+    assert network["metrics"]["auroc"]["mean"] > 0.75
 
 
 def test_recipes_are_completed_by_the_file() -> None:

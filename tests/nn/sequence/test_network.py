@@ -250,7 +250,8 @@ def test_a_motif_wider_than_the_filters_is_cut_to_its_best_window(caplog: pytest
     counts[2:4, 0] = 100
     assert np.array_equal(most_informative(counts, 2, 1.0, "x"), counts[2:4])
     assert information(counts, 0.0, "x")[0] == 0
-    network_of(MOTIFS)
+    with caplog.at_level("INFO"):
+        network_of(MOTIFS)
     assert "1 motifs are wider than the filters and were cut to 12 positions" in caplog.text
 
 

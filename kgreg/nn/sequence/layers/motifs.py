@@ -90,7 +90,7 @@ class Motifs(Layer):
             drawn = low + (high - low) * torch.rand(len(chosen), device="cpu")
             conv.bias[: len(chosen)] = drawn.to(conv.bias)
         if cut:
-            _LOG.warning("%d motifs are wider than the filters and were cut to %d positions.", cut, width)
+            _LOG.info("%d motifs are wider than the filters and were cut to %d positions.", cut, width)
         norm = [nn.BatchNorm1d(count)] if self.norm else []
         return MotifConv(list(chosen), [*parts, *norm, *activations(self.activation)])
 
