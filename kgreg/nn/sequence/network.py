@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from kgreg.blueprint.model import Blueprint
 from kgreg.errors import FitError
@@ -92,23 +93,30 @@ class SequenceNetwork(GuidedNetwork):
 
     def compute(self, given: Given) -> Passed:
         """See :meth:`kgreg.nn.guided.GuidedNetwork.compute`; without gradients in pieces that fit into memory."""
-        length = self._length(given)
-        piece = max(1, KEPT // self.design.activations(length, self._context))
-        if torch.is_grad_enabled() or self.training or len(given.x) <= piece:
-            return self._compute(given, traced=False)
-        parts = [
-            self._compute(given.rows(slice(start, start + piece)), traced=False)
-            for start in range(0, len(given.x), piece)
-        ]
+        pieces = self._pieces(given)
+        if torch.is_grad_enabled() or self.training or len(pieces) == 1:
+            return self._compute(given)
+        parts = [self._compute(given.rows(piece)) for piece in pieces]
         levels = [torch.cat(same) for same in zip(*(part.levels for part in parts), strict=True)]
         return Passed(torch.cat([part.outputs for part in parts]), levels, torch.cat([part.extra for part in parts]))
 
     def trace(self, x: Tensor | Inputs) -> tuple[NetworkOutput, list[Tensor]]:
-        """See :meth:`kgreg.nn.guided.GuidedNetwork.trace`, and the description of the class."""
-        passed = self._compute(self.given(x), traced=True)
-        none = passed.outputs.new_zeros(0, len(passed.outputs))
-        hidden = torch.cat([none, *(level.detach().t() for level in passed.levels)])
-        return NetworkOutput(passed.outputs, None, hidden), passed.levels
+        """See :meth:`kgreg.nn.guided.GuidedNetwork.trace`, and the description of the class.
+
+        What fits into memory is kept at a time; derivatives compute it again.
+        """
+        given = self.given(x)
+        with torch.no_grad():
+            passed = self.compute(given)
+        outputs = passed.outputs.requires_grad_(True)
+        if not passed.levels:
+            return NetworkOutput(outputs, None, outputs.new_zeros(0, len(outputs)).detach()), []
+        level = passed.levels[0].requires_grad_(True)
+        parts = [
+            checkpoint(self._outputs_of, given.rows(piece), level[piece], use_reentrant=False)
+            for piece in self._pieces(given)
+        ]
+        return NetworkOutput(torch.cat(parts), None, level.detach().t()), [level]
 
     def from_one_hot(self, x: Tensor, covariates: Tensor | None = None, blocks: Beside | None = None) -> Tensor:
         """Return the outputs ``[batch, n_outputs]`` of sequences ``[batch, 4, length]``, in any real numbers.
@@ -120,7 +128,7 @@ class SequenceNetwork(GuidedNetwork):
             raise FitError(f"One-hot sequences have the shape [batch, 4, length], not {list(x.shape)}.")
         if self.design.length not in (None, x.shape[2]):
             raise FitError(f"The network reads {self.design.length} positions, the sequences have {x.shape[2]}.")
-        return self._outputs(self._padded(x), self._beside(covariates, blocks or {}), traced=False).outputs
+        return self._outputs(self._padded(x), self._beside(covariates, blocks or {})).outputs
 
     @property
     def first(self) -> nn.Conv1d | None:
@@ -143,16 +151,27 @@ class SequenceNetwork(GuidedNetwork):
         more = [part for part in plain if not isinstance(part, _PLAIN) and not _elementwise(part)]
         return None if more or self.n_covariates or self.strands == "max" else nn.Sequential(*plain)
 
-    def _compute(self, given: Given, traced: bool) -> Passed:
+    def _pieces(self, given: Given) -> list[slice]:
+        """Return the rows that are computed at a time; without rows one piece of none."""
+        size = max(1, KEPT // self.design.activations(self._length(given), self._context))
+        return [slice(start, start + size) for start in range(0, max(len(given.x), 1), size)]
+
+    def _outputs_of(self, given: Given, level: Tensor) -> Tensor:
+        return self._compute(given, level).outputs
+
+    def _compute(self, given: Given, level: Tensor | None = None) -> Passed:
         codes, length = _codes(given), self._length(given)
         design = self.design
         codes = augmented(codes, length, design.jitter, design.turned) if self.training else windows(codes, length)
         x = one_hot(codes, design.unknown, self.head.weight.dtype)
         blocks = given.blocks if isinstance(given, GivenSequences) else {}
-        return self._outputs(self._padded(x), self._beside(given.covariates, blocks), traced)
+        return self._outputs(self._padded(x), self._beside(given.covariates, blocks), level)
 
-    def _outputs(self, x: Tensor, beside: Beside, traced: bool) -> Passed:
-        """Return outputs, levels and what the head reads, of one-hot sequences with their padding."""
+    def _outputs(self, x: Tensor, beside: Beside, level: Tensor | None = None) -> Passed:
+        """Return outputs, levels and what the head reads, of one-hot sequences with their padding.
+
+        With ``level``, derivatives exist with respect to it.
+        """
         strands = [x] if self._reads_one else [x, x.flip(1, 2)]
         first = self.layers.layers[0]
         maps: list[Tensor] = []
@@ -160,12 +179,12 @@ class SequenceNetwork(GuidedNetwork):
         if isinstance(first, MotifConv):
             maps = [first(strand) for strand in strands]
             tops = [found[:, : len(first.nodes)].amax(dim=2) for found in maps]
-            level = tops[0] if len(tops) == 1 else torch.maximum(*tops) if self.strands == "max" else sum(tops) / 2
-            assert isinstance(level, Tensor)
-            if traced:
-                level = level.detach().requires_grad_(True)
+            top = tops[0]
+            if len(tops) == 2:
+                top = torch.maximum(*tops) if self.strands == "max" else (tops[0] + tops[1]) / 2
+            levels = [top if level is None else level]
+            if level is not None:
                 maps = [_scaled(found, level) for found in maps]
-            levels = [level]
         read = [self._read(strand, maps[number] if maps else None, beside) for number, strand in enumerate(strands)]
         if self.strands == "max":
             joint = torch.maximum(*read)

@@ -163,11 +163,20 @@ def test_a_network_of_fixed_length_reads_the_middle_and_refuses_less() -> None:
 
 def test_pieces_give_what_one_pass_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     network = network_of(MOTIFS)
-    given = network.given(inputs(codes(11)))
+    read = inputs(codes(11))
+    given = network.given(read)
+
+    def derived() -> Tensor:
+        out, levels = network.trace(read)
+        return torch.autograd.grad(out.outputs[:, 0].sum(), levels)[0]
+
     with torch.no_grad():
         whole = network.compute(given)
-        monkeypatch.setattr(sequence_network, "KEPT", 3000)
+    slope = derived()
+    monkeypatch.setattr(sequence_network, "KEPT", 3000)
+    with torch.no_grad():
         parts = network.compute(given)
+    torch.testing.assert_close(derived(), slope)
     for a, b in zip(
         (whole.outputs, *whole.levels, whole.extra), (parts.outputs, *parts.levels, parts.extra), strict=True
     ):
