@@ -151,6 +151,9 @@ def show_metrics(run: Run) -> None:
 def show_ranking(run: Run, n: int = 3, output: str | None = None) -> None:
     """Print the best subsystems and genes of every output."""
     explanation = run.explanation
+    if explanation.ranking.empty:
+        out.print("Nothing is ranked: the network has no part with a name of the graph.", style="italic")
+        return
     outputs = [output] if output is not None else list(dict.fromkeys(explanation.ranking["output"]))
     networks = int(explanation.ranking["n"].max())
     table = Table(
