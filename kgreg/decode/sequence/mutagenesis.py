@@ -1,0 +1,118 @@
+"""In silico mutagenesis: what every single substitution does to the outputs."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from kgreg.decode.sequence.functions import Codes, IsStack, encode, evaluating, other_strand
+from kgreg.decode.sequence.receptive_field import NoReceptiveFieldError, ReceptiveField
+from kgreg.errors import DataError
+from kgreg.optional import need
+from kgreg.progress import Progress, no_progress
+
+_log = logging.getLogger(__name__)
+
+
+def mutagenesis(
+    function: nn.Module, sequences: Codes, *, batch_size: int = 128, progress: Progress = no_progress
+) -> NDArray[np.floating[Any]]:
+    """Compute outputs with every single substitution minus the outputs without.
+
+    A chain of convolutions, pooling and dense layers recomputes only what a substitution reaches (see
+    :class:`kgreg.decode.sequence.receptive_field.ReceptiveField`): the same numbers but for rounding. Any other
+    network is given to tangermeme's ``saturation_mutagenesis``, which finds finite receptive fields where it can and
+    computes every mutated sequence where it cannot.
+
+    Parameters
+    ----------
+    function
+        One-hot ``[batch, 4, length]`` to ``[batch, n_outputs]``; see
+        :func:`kgreg.decode.sequence.functions.sequence_function`.
+    sequences
+        Codes ``[n, length]``.
+    batch_size
+        Mutated sequences at a time, for networks that are no chain.
+
+    Returns
+    -------
+    ndarray
+        ``[n, 4, length, n_outputs]``; 0 for the letter that is there. Where a letter is unknown (4), all four differ
+        from not knowing it.
+
+    Raises
+    ------
+    DataError
+        If there are no sequences, or they are no codes.
+    MissingPackageError
+        If tangermeme is needed and not installed.
+    """
+    encoded = encode(sequences)
+    if not len(encoded):
+        raise DataError("There are no sequences to mutate.")
+    with evaluating(function), torch.no_grad():
+        field, both = _chain(function)
+        if field is None:
+            return _by_tangermeme(function, encoded, batch_size)
+        out = []
+        for i, codes in enumerate(np.asarray(sequences)):
+            progress("mutating sequences", i / len(encoded))
+            out.append(_both_strands(field, codes) if both else field.differences(codes))
+    return np.stack(out)
+
+
+def letter_importance(differences: NDArray[np.floating[Any]], sequences: Codes) -> NDArray[np.floating[Any]]:
+    """Return how much the letters that are there hold the outputs up: minus the mean change by the three others.
+
+    Parameters
+    ----------
+    differences
+        Of :func:`mutagenesis`.
+
+    Returns
+    -------
+    ndarray
+        ``[n, 4, length, n_outputs]``, not 0 only at the letters of the sequences.
+    """
+    there = encode(sequences).numpy()[..., None]
+    lost: NDArray[np.floating[Any]] = -differences.sum(axis=1, keepdims=True) / 3 * there
+    return lost
+
+
+def _chain(function: nn.Module) -> tuple[ReceptiveField | None, bool]:
+    """Return the layers of a function as a chain, if it is one, and whether it means over both strands."""
+    both = isinstance(function, IsStack) and function.strands == "both"
+    layers: Any = function
+    if isinstance(function, IsStack):
+        layers = function.stack() if function.strands in ("one", "both") else None
+    if not isinstance(layers, nn.Sequential):
+        return None, False
+    try:
+        return ReceptiveField(layers), both
+    except NoReceptiveFieldError as reason:
+        _log.info("Every mutated sequence is computed: %s.", reason)
+        return None, False
+
+
+def _both_strands(field: ReceptiveField, codes: Codes) -> NDArray[np.floating[Any]]:
+    """Return the mean over both strands; the other one's substitutions are complements, in reverse."""
+    other = field.differences(other_strand(codes))[::-1, ::-1]
+    mean: NDArray[np.floating[Any]] = (field.differences(codes) + other) / 2
+    return mean
+
+
+def _by_tangermeme(function: nn.Module, encoded: torch.Tensor, batch_size: int) -> NDArray[np.floating[Any]]:
+    module = need("tangermeme.saturation_mutagenesis", "seq")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # why it computed every sequence is no news to the user
+        found = module.saturation_mutagenesis(
+            function, encoded, batch_size=batch_size, raw_outputs=True, device=str(encoded.device)
+        )
+    difference: NDArray[np.floating[Any]] = (found.y_hat - found.y0[:, None, None]).numpy()
+    return difference
