@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from kgreg.decode.sequence.functions import Codes, device_of, dtype_of, encode, evaluating
+from kgreg.decode.sequence.functions import Codes, device_of, encode, evaluating, read
 from kgreg.errors import DataError, FitError
 from kgreg.nn.sequence.encoding import UNKNOWN
 from kgreg.optional import need
@@ -197,9 +197,7 @@ def _checked(function: nn.Module, sequences: Codes, output: int) -> Tensor:
     DataError
         If there are none, or there is no such output.
     """
-    encoded = encode(sequences).to(dtype_of(function))
-    if not len(encoded):
-        raise DataError("There are no sequences to attribute to.")
+    encoded = read(function, sequences)
     with evaluating(function), torch.no_grad():
         n_outputs = function(encoded[:1]).shape[1]
     if not 0 <= output < n_outputs:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from kgreg.errors import DataError, FitError
 from kgreg.fit.fitted import FittedModel
-from kgreg.nn.sequence.encoding import one_hot, reverse_complement
+from kgreg.nn.readout import Link
+from kgreg.nn.sequence.encoding import UnknownRule, one_hot, reverse_complement
 
 #: Outputs as the network computes them (logits, values in units of the training), or as it predicts them.
 Scale = Literal["logit", "prediction"]
@@ -33,9 +34,13 @@ class ReadsOneHot(Protocol):
 
 @runtime_checkable
 class IsStack(Protocol):
-    """A network that is a chain of layers on each strand."""
+    """A network that is a chain of layers on each strand; ``link`` makes predictions of outputs.
+
+    ``strands``: "one", or "both", where predictions are the mean of those of the strands.
+    """
 
     strands: str
+    link: Link
 
     def stack(self) -> nn.Sequential | None:
         """Return the layers of one strand, from one-hot to outputs; None if it is no chain."""
@@ -77,25 +82,23 @@ class SequenceFunction(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return outputs ``[batch, n_outputs]``."""
-        outputs = self.network.from_one_hot(x)
+        return self.scaled(self.network.from_one_hot(x))
+
+    def scaled(self, outputs: Tensor) -> Tensor:
+        """Return what the network computes, ``[..., n_outputs]``, in the scale of this function."""
         if self.scale == "logit":
             return outputs
         if self.task == "classification":
-            return outputs.softmax(dim=1)
+            return outputs.softmax(dim=-1)
         if self.task == "multilabel":
             return outputs.sigmoid()
         return outputs * self.target_scale[1] + self.target_scale[0]
 
     @property
-    def strands(self) -> str:
-        """How many strands the network reads: "one", or "both" where outputs are the mean over them."""
-        return self.network.strands if isinstance(self.network, IsStack) else "one"
-
-    def stack(self) -> nn.Sequential | None:
-        """Return the layers of one strand, where the network is a chain of them; see :class:`IsStack`."""
-        if self.scale != "logit" or not isinstance(self.network, IsStack):
-            return None
-        return self.network.stack()
+    def unknown(self) -> UnknownRule:
+        """What the network makes of letters that are not known."""
+        rule: UnknownRule = getattr(getattr(self.network, "design", None), "unknown", "zero")
+        return rule
 
 
 def sequence_function(model: FittedModel | nn.Module, scale: Scale = "logit") -> nn.Module:
@@ -103,8 +106,8 @@ def sequence_function(model: FittedModel | nn.Module, scale: Scale = "logit") ->
     return SequenceFunction(model, scale) if isinstance(model, FittedModel) else model
 
 
-def encode(sequences: Codes) -> Tensor:
-    """Return codes as one-hot ``[n, 4, length]``, float32; what is no letter is four zeros.
+def encode(sequences: Codes, unknown: UnknownRule = "zero") -> Tensor:
+    """Return codes as one-hot ``[n, 4, length]``, float32; ``unknown`` says what is made of what is no letter.
 
     Raises
     ------
@@ -117,7 +120,25 @@ def encode(sequences: Codes) -> Tensor:
             f"Sequences are an array [n, length] of codes from 0 to 4, not {codes.dtype} of shape {codes.shape}.",
             "A is 0, C 1, G 2, T 3, anything else 4.",
         )
-    return one_hot(torch.from_numpy(codes.astype(np.int64)))
+    return one_hot(torch.from_numpy(codes.astype(np.int64)), unknown)
+
+
+def read(function: nn.Module, sequences: Codes) -> Tensor:
+    """Return codes as a function takes them: one-hot, in the type of its parameters and by its rule for unknowns.
+
+    Raises
+    ------
+    DataError
+        As :func:`encode`, and if there are no sequences.
+    """
+    if not len(sequences):
+        raise DataError("There are no sequences.")
+    return encode(sequences, unknown_rule(function)).to(dtype_of(function))
+
+
+def unknown_rule(function: nn.Module) -> UnknownRule:
+    """Return what a function makes of letters that are not known."""
+    return function.unknown if isinstance(function, SequenceFunction) else "zero"
 
 
 def other_strand(sequences: Codes) -> Codes:
@@ -127,9 +148,7 @@ def other_strand(sequences: Codes) -> Codes:
 
 def respond(function: nn.Module, sequences: Codes, batch_size: int = 256) -> NDArray[np.float32]:
     """Return what a function makes of sequences, ``[n, n_outputs]``; in evaluation mode."""
-    encoded = encode(sequences).to(dtype_of(function))
-    if not len(encoded):
-        raise DataError("There are no sequences.")
+    encoded = read(function, sequences)
     with evaluating(function), torch.no_grad():
         return torch.cat([function(piece) for piece in torch.split(encoded, batch_size)]).float().numpy()
 

@@ -17,7 +17,7 @@ from torch import nn
 
 from kgreg.decode.intervals import mean_interval
 from kgreg.decode.sequence.attribution import shuffled
-from kgreg.decode.sequence.functions import Codes, device_of, dtype_of, encode
+from kgreg.decode.sequence.functions import Codes, device_of, read
 from kgreg.errors import DataError
 from kgreg.optional import need
 
@@ -100,7 +100,7 @@ def ablate(
         raise DataError(f"From {start} to {end} is no span of sequences of {length} letters.")
     found = need("tangermeme.ablate", "seq").ablate(
         function,
-        encode(sequences).to(dtype_of(function)),
+        read(function, sequences),
         start,
         end,
         n=shuffles,
@@ -158,7 +158,7 @@ def _substituted(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return outputs before and after a motif was put in, ``[n, n_outputs]``."""
     found = need("tangermeme.marginalize", "seq").marginalize(
-        function, encode(sequences).to(dtype_of(function)), motif.upper(), start=start, device=device_of(function)
+        function, read(function, sequences), motif.upper(), start=start, device=device_of(function)
     )
     return found.y_before.double().numpy(), found.y_after.double().numpy()
 

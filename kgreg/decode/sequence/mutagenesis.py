@@ -9,11 +9,20 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
-from kgreg.decode.sequence.functions import Codes, IsStack, encode, evaluating, other_strand
+from kgreg.decode.sequence.functions import (
+    Codes,
+    IsStack,
+    SequenceFunction,
+    encode,
+    evaluating,
+    other_strand,
+    read,
+    unknown_rule,
+)
 from kgreg.decode.sequence.receptive_field import NoReceptiveFieldError, ReceptiveField
-from kgreg.errors import DataError
+from kgreg.nn.readout import Link, average
 from kgreg.optional import need
 from kgreg.progress import Progress, no_progress
 
@@ -53,17 +62,16 @@ def mutagenesis(
     MissingPackageError
         If tangermeme is needed and not installed.
     """
-    encoded = encode(sequences)
-    if not len(encoded):
-        raise DataError("There are no sequences to mutate.")
+    encoded = read(function, sequences)
     with evaluating(function), torch.no_grad():
-        field, both = _chain(function)
+        field = _chain(function)
         if field is None:
             return _by_tangermeme(function, encoded, batch_size)
         out = []
         for i, codes in enumerate(np.asarray(sequences)):
             progress("mutating sequences", i / len(encoded))
-            out.append(_both_strands(field, codes) if both else field.differences(codes))
+            mutated, base = _on_all_strands(function, field, codes)
+            out.append((mutated - base).numpy())
     return np.stack(out)
 
 
@@ -85,26 +93,45 @@ def letter_importance(differences: NDArray[np.floating[Any]], sequences: Codes) 
     return lost
 
 
-def _chain(function: nn.Module) -> tuple[ReceptiveField | None, bool]:
-    """Return the layers of a function as a chain, if it is one, and whether it means over both strands."""
-    both = isinstance(function, IsStack) and function.strands == "both"
+def _chain(function: nn.Module) -> ReceptiveField | None:
+    """Return the layers of a function as a chain, if it is one."""
     layers: Any = function
-    if isinstance(function, IsStack):
-        layers = function.stack() if function.strands in ("one", "both") else None
+    network = _network(function)
+    if network is not None:
+        layers = network.stack() if network.strands in ("one", "both") else None
     if not isinstance(layers, nn.Sequential):
-        return None, False
+        return None
     try:
-        return ReceptiveField(layers), both
+        return ReceptiveField(layers, unknown_rule(function))
     except NoReceptiveFieldError as reason:
         _log.info("Every mutated sequence is computed: %s.", reason)
-        return None, False
+        return None
 
 
-def _both_strands(field: ReceptiveField, codes: Codes) -> NDArray[np.floating[Any]]:
-    """Return the mean over both strands; the other one's substitutions are complements, in reverse."""
-    other = field.differences(other_strand(codes))[::-1, ::-1]
-    mean: NDArray[np.floating[Any]] = (field.differences(codes) + other) / 2
-    return mean
+def _network(function: nn.Module) -> IsStack | None:
+    """Return the network that says of what layers it is made."""
+    network = function.network if isinstance(function, SequenceFunction) else function
+    return network if isinstance(network, IsStack) else None
+
+
+def _on_all_strands(function: nn.Module, field: ReceptiveField, codes: Codes) -> tuple[Tensor, Tensor]:
+    """Return outputs of every substitution, and without, in the scale of the function, mean over its strands."""
+    mutated, base = field.outputs(codes)
+    network = _network(function)
+    if network is not None and network.strands == "both":
+        turned, turned_base = field.outputs(other_strand(codes[None])[0])
+        # The other strand's substitutions are complements, in reverse.
+        mutated = _mean(mutated, turned.flip(0, 1), network.link)
+        base = _mean(base, turned_base, network.link)
+    if isinstance(function, SequenceFunction):
+        mutated, base = function.scaled(mutated), function.scaled(base)
+    return mutated, base
+
+
+def _mean(one: Tensor, other: Tensor, link: Link) -> Tensor:
+    """Return outputs of which the prediction is the mean of the two strands'."""
+    heads = torch.stack([strand.reshape(-1, one.shape[-1]).t() for strand in (one, other)])
+    return average(heads[None], link)[0].t().reshape(one.shape)
 
 
 def _by_tangermeme(function: nn.Module, encoded: torch.Tensor, batch_size: int) -> NDArray[np.floating[Any]]:

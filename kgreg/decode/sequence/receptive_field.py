@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kgreg.errors import FitError
+from kgreg.nn.sequence.encoding import UnknownRule, one_hot
 
 #: Modules that map every number by itself, whatever its position.
 ELEMENTWISE: tuple[type[nn.Module], ...] = (
@@ -119,6 +119,19 @@ class _Convolution(_Layer):
         moved = _Window(window.start + self.padding - self.span, out, after)
         out *= moved.inside()
         return moved
+
+
+class _Padding(_Layer):
+    """Positions put on at both ends."""
+
+    def __init__(self, module: nn.ConstantPad1d) -> None:
+        self.module = module
+
+    def whole(self, x: Tensor) -> Tensor:
+        return self.module(x.t()).t().contiguous()  # type: ignore[no-any-return]
+
+    def changed(self, window: _Window, after: Tensor) -> _Window:
+        return _Window(window.start + self.module.padding[0], window.delta, after)
 
 
 class _Elementwise(_Layer):
@@ -251,6 +264,8 @@ class ReceptiveField:
         A chain that takes one-hot ``[batch, 4, length]`` and returns ``[batch, n_outputs]``: convolutions (stride 1),
         batch normalisation, elementwise activations, dropout, maximum and mean pooling; then a flattened dense layer,
         or a global maximum or mean; then anything. It is used in evaluation mode, its parameters as they are now.
+    unknown
+        What is made of an unknown letter.
 
     Raises
     ------
@@ -258,7 +273,8 @@ class ReceptiveField:
         If a layer before the positions come together is none of these.
     """
 
-    def __init__(self, layers: nn.Sequential) -> None:
+    def __init__(self, layers: nn.Sequential, unknown: UnknownRule = "zero") -> None:
+        self._unknown: UnknownRule = unknown
         self._dtype = next((p.dtype for p in layers.parameters()), torch.float32)
         chain = [layer for layer in _flat(layers) if not isinstance(layer, SILENT)]
         self._layers: list[_Layer] = []
@@ -271,13 +287,13 @@ class ReceptiveField:
         else:
             raise NoReceptiveFieldError("no layer that brings all positions together")
 
-    def differences(self, codes: NDArray[np.uint8]) -> NDArray[np.floating[Any]]:
-        """Return outputs of every substitution minus those of the sequence, ``[4, length, n_outputs]``.
+    def outputs(self, codes: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+        """Return outputs of every substitution, ``[4, length, n_outputs]``, and of the sequence, ``[n_outputs]``.
 
         Parameters
         ----------
         codes
-            One sequence ``[length]``, A 0, C 1, G 2, T 3, 4 for anything else, which is all zeros.
+            One sequence ``[length]``, A 0, C 1, G 2, T 3, 4 for anything else.
 
         Raises
         ------
@@ -285,20 +301,19 @@ class ReceptiveField:
             If the dense layer takes sequences of another length.
         """
         given = torch.from_numpy(np.asarray(codes, dtype=np.int64))
-        whole = [F.one_hot(given, 5)[:, :4].to(self._dtype)]
+        whole = [one_hot(given, self._unknown, self._dtype).t().contiguous()]
         for layer in self._layers:
             whole.append(layer.whole(whole[-1]))
         ending = self._ending.whole(whole[-1])
-        base = self._outputs(ending[None])
-        out = base.new_zeros(4, len(given), base.shape[1])
+        base = self._outputs(ending[None])[0]
+        out = base.repeat(4, len(given), 1)
         position, letter = torch.nonzero(torch.arange(4)[None] != given[:, None], as_tuple=True)
         piece = self._piece(whole)
         for start in range(0, len(position), piece):
             at, new = position[start : start + piece], letter[start : start + piece]
             features = self._edited(whole, ending, at, new)
-            out[new, at] = self._outputs(features) - base
-        result: NDArray[np.floating[Any]] = out.numpy()
-        return result
+            out[new, at] = self._outputs(features)
+        return out, base
 
     def _edited(self, whole: list[Tensor], ending: Tensor, at: Tensor, new: Tensor) -> Tensor:
         delta = -whole[0][at][:, None]
@@ -336,6 +351,8 @@ def _flat(layers: nn.Module) -> list[nn.Module]:
 def _keeps_positions(layer: nn.Module) -> _Layer:
     if isinstance(layer, nn.Conv1d):
         return _Convolution(layer)
+    if isinstance(layer, nn.ConstantPad1d):
+        return _Padding(layer)
     if isinstance(layer, (nn.MaxPool1d, nn.AvgPool1d)):
         return _Pool(layer)
     if isinstance(layer, ELEMENTWISE) or (isinstance(layer, nn.BatchNorm1d) and layer.track_running_stats):
