@@ -7,6 +7,7 @@ from kgreg.nn.design import Design
 from kgreg.nn.factorization import LaplacianAutoencoder, Multiview
 from kgreg.nn.graphs.design import GraphDesign
 from kgreg.nn.integration import BottleneckDesign, LateDesign, MoliDesign
+from kgreg.nn.motif.design import MotifDesign
 from kgreg.nn.ontology import OntologyAutoencoderDesign, TermAutoencoderDesign
 
 #: Every kind but the visible network, which has an :class:`kgreg.nn.Architecture`.
@@ -20,6 +21,7 @@ KINDS: tuple[type[Design], ...] = (
     LaplacianAutoencoder,
     Multiview,
     GraphDesign,
+    MotifDesign,
 )
 
 #: ``[network] model`` -> design.
