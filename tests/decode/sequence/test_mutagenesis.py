@@ -21,17 +21,18 @@ LENGTH = 60
 
 
 def one_by_one(function: nn.Module, sequences: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return what mutagenesis returns, from a pass for every mutated sequence."""
+    """Return what mutagenesis returns, from every mutated sequence as a whole."""
     n, length = sequences.shape
-    found = []
+    mutated = []
     for codes in sequences:
-        base = function(encode(codes[None]).double())[0]
         for letter in range(4):
             for position in range(length):
-                mutated = codes.copy()
-                mutated[position] = letter
-                found.append((function(encode(mutated[None]).double())[0] - base).detach().numpy())
-    return np.array(found).reshape(n, 4, length, -1)
+                other = codes.copy()
+                other[position] = letter
+                mutated.append(other)
+    with torch.no_grad():
+        outputs = function(encode(np.array(mutated)).double()).reshape(n, 4, length, -1)
+        return (outputs - function(encode(sequences).double())[:, None, None]).numpy()
 
 
 def sequences(seed: int, n: int = 1, length: int = LENGTH) -> NDArray[np.uint8]:
