@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from kgreg.errors import DataError, FitError
 from kgreg.fit.fitted import FittedModel
+from kgreg.nn.guided import GuidedNetwork
+from kgreg.nn.inputs import Inputs
 from kgreg.nn.readout import Link
 from kgreg.nn.sequence.encoding import UnknownRule, one_hot, reverse_complement
 
@@ -66,7 +68,7 @@ class SequenceFunction(nn.Module):
     def __init__(self, model: FittedModel, scale: Scale = "logit") -> None:
         super().__init__()
         network = model.network
-        if not isinstance(network, ReadsOneHot):
+        if not isinstance(network, GuidedNetwork) or not isinstance(network, ReadsOneHot):
             raise FitError(
                 f"A network of kind {type(network).__name__} reads no sequences.", "Decode a network trained on DNA."
             )
@@ -75,14 +77,20 @@ class SequenceFunction(nn.Module):
                 "Sequences alone do not tell what a network predicts that reads covariates besides.",
                 "Train one without [data] covariates to decode sequences.",
             )
-        self.network = network
+        self.network: nn.Module = network
+        self._from_one_hot = network.from_one_hot
         self.task, self.scale = model.task, scale
         self.target_scale = model.target_scale
         self.train(network.training)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return outputs ``[batch, n_outputs]``."""
-        return self.scaled(self.network.from_one_hot(x))
+        return self.scaled(self._from_one_hot(x))
+
+    def from_codes(self, codes: Tensor) -> Tensor:
+        """Return outputs of codes ``[batch, length]``: those of their one-hot form, which some networks do not need."""
+        inputs = Inputs(torch.zeros(1, len(codes), 0), sequences=codes[None])
+        return self.scaled(self.network(inputs).outputs)
 
     def scaled(self, outputs: Tensor) -> Tensor:
         """Return what the network computes, ``[..., n_outputs]``, in the scale of this function."""
@@ -93,6 +101,12 @@ class SequenceFunction(nn.Module):
         if self.task == "multilabel":
             return outputs.sigmoid()
         return outputs * self.target_scale[1] + self.target_scale[0]
+
+    @property
+    def length(self) -> int | None:
+        """How many letters the network reads; None: as many as there are."""
+        length: int | None = getattr(getattr(self.network, "design", None), "length", None)
+        return length
 
     @property
     def unknown(self) -> UnknownRule:
@@ -139,6 +153,24 @@ def read(function: nn.Module, sequences: Codes) -> Tensor:
 def unknown_rule(function: nn.Module) -> UnknownRule:
     """Return what a function makes of letters that are not known."""
     return function.unknown if isinstance(function, SequenceFunction) else "zero"
+
+
+def window(function: nn.Module, sequences: Codes) -> tuple[Codes, int]:
+    """Return what a function reads of longer sequences, the middle, and how many letters come before it.
+
+    Raises
+    ------
+    DataError
+        If the sequences are too short.
+    """
+    codes = np.asarray(sequences)
+    length = function.length if isinstance(function, SequenceFunction) else None
+    if length is None:
+        return codes, 0
+    start = (codes.shape[1] - length) // 2
+    if start < 0:
+        raise DataError(f"The network reads {length} letters, the sequences have {codes.shape[1]}.")
+    return codes[:, start : start + length], start
 
 
 def other_strand(sequences: Codes) -> Codes:

@@ -22,6 +22,7 @@ from kgreg.decode.sequence.functions import (
     unknown_rule,
 )
 from kgreg.decode.sequence.receptive_field import NoReceptiveFieldError, ReceptiveField
+from kgreg.nn.motif.network import MotifNetwork
 from kgreg.nn.readout import Link, average
 from kgreg.optional import need
 from kgreg.progress import Progress, no_progress
@@ -35,9 +36,9 @@ def mutagenesis(
     """Compute outputs with every single substitution minus the outputs without.
 
     A chain of convolutions, pooling and dense layers recomputes only what a substitution reaches (see
-    :class:`kgreg.decode.sequence.receptive_field.ReceptiveField`): the same numbers but for rounding. Any other
-    network is given to tangermeme's ``saturation_mutagenesis``, which finds finite receptive fields where it can and
-    computes every mutated sequence where it cannot.
+    :class:`kgreg.decode.sequence.receptive_field.ReceptiveField`): the same numbers but for rounding. A motif network
+    scores all mutated sequences by its tables. Any other network is given to tangermeme's ``saturation_mutagenesis``,
+    which finds finite receptive fields where it can and computes every mutated sequence where it cannot.
 
     Parameters
     ----------
@@ -65,6 +66,8 @@ def mutagenesis(
     encoded = read(function, sequences)
     with evaluating(function), torch.no_grad():
         field = _chain(function)
+        if field is None and isinstance(function, SequenceFunction) and isinstance(function.network, MotifNetwork):
+            return np.stack([_by_codes(function, codes) for codes in np.asarray(sequences)])
         if field is None:
             return _by_tangermeme(function, encoded, batch_size)
         out = []
@@ -132,6 +135,18 @@ def _mean(one: Tensor, other: Tensor, link: Link) -> Tensor:
     """Return outputs of which the prediction is the mean of the two strands'."""
     heads = torch.stack([strand.reshape(-1, one.shape[-1]).t() for strand in (one, other)])
     return average(heads[None], link)[0].t().reshape(one.shape)
+
+
+def _by_codes(function: SequenceFunction, codes: Codes) -> NDArray[np.floating[Any]]:
+    """Compute every mutated sequence, as codes."""
+    length = len(codes)
+    mutated = np.tile(codes, (4, length, 1))
+    place = np.arange(length)
+    for letter in range(4):
+        mutated[letter, place, place] = letter
+    outputs = function.from_codes(torch.from_numpy(np.concatenate([mutated.reshape(-1, length), codes[None]])))
+    difference: NDArray[np.floating[Any]] = (outputs[:-1] - outputs[-1]).reshape(4, length, -1).numpy()
+    return difference
 
 
 def _by_tangermeme(function: nn.Module, encoded: torch.Tensor, batch_size: int) -> NDArray[np.floating[Any]]:
