@@ -154,11 +154,12 @@ class KnowledgeSection(Section):
     in files, and no store is opened. With ``guide = "interactions"`` there are no terms, only genes and what joins
     them; ``interactions`` may also stand beside another guide. With ``guide = "network"``, ``network`` is a table of
     directed links between proteins, or a query that returns one, and ``outputs`` names the nodes that are read. With
+    ``guide = "regulators"`` the features of the data are transcription factors, with two layers. With
     ``guide = "blueprint"``, ``blueprint`` is the path of a folder that holds a compiled network; no store is opened,
     and nothing is pruned but what is asked for.
     """
 
-    guide: Literal["go", "reactome", "cypher", "tables", "interactions", "network", "blueprint"] = "go"
+    guide: Literal["go", "reactome", "cypher", "tables", "interactions", "network", "regulators", "blueprint"] = "go"
     blueprint: str | None = None
     network: str | None = None
     outputs: Annotated[list[str], Field(min_length=1)] | None = None

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kgreg.blueprint.model import Blueprint
+from kgreg.blueprint.regulators import is_of_regulators, rewire_regulators
 
 
 def rewire(blueprint: Blueprint, seed: int, swaps_per_edge: int = 10) -> Blueprint:
@@ -17,7 +18,8 @@ def rewire(blueprint: Blueprint, seed: int, swaps_per_edge: int = 10) -> Bluepri
     Pairs of edges ``a -> b, c -> d`` become ``a -> d, c -> b`` (Maslov & Sneppen 2002) unless that repeats an edge or
     makes a node read one that is not below it. Edges from genes and edges between terms are exchanged among
     themselves, so every node keeps its number of genes, children and readers, its level and its width: the network
-    has the same size and shape and knows nothing. Interactions are exchanged likewise, without a direction.
+    has the same size and shape and knows nothing. Interactions are exchanged likewise, without a direction. Of
+    regulators see :func:`kgreg.blueprint.regulators.rewire_regulators`.
 
     Parameters
     ----------
@@ -26,6 +28,8 @@ def rewire(blueprint: Blueprint, seed: int, swaps_per_edge: int = 10) -> Bluepri
     swaps_per_edge
         Attempted exchanges for each edge.
     """
+    if is_of_regulators(blueprint):
+        return rewire_regulators(blueprint, seed)
     rng = np.random.default_rng(seed)
     ids = blueprint.nodes["id"].to_numpy()
     index = {node: i for i, node in enumerate(ids)}

@@ -8,6 +8,7 @@ from kgreg.nn.factorization import LaplacianAutoencoder, Multiview
 from kgreg.nn.graphs.design import GraphDesign
 from kgreg.nn.integration import BottleneckDesign, LateDesign, MoliDesign
 from kgreg.nn.ontology import OntologyAutoencoderDesign, TermAutoencoderDesign
+from kgreg.nn.regulators.design import RegulatorDesign
 
 #: Every kind but the visible network, which has an :class:`kgreg.nn.Architecture`.
 KINDS: tuple[type[Design], ...] = (
@@ -20,6 +21,7 @@ KINDS: tuple[type[Design], ...] = (
     LaplacianAutoencoder,
     Multiview,
     GraphDesign,
+    RegulatorDesign,
 )
 
 #: ``[network] model`` -> design.

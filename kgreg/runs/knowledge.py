@@ -17,6 +17,7 @@ from kgreg.blueprint import (
     compile_guide,
     compile_hierarchy,
     compile_interactions,
+    compile_regulators,
     go_guide,
     load_blueprint,
     reactome_guide,
@@ -50,6 +51,8 @@ def make_blueprint(experiment: Experiment, samples: Samples, progress: Progress)
         made = _take_blueprint(experiment, samples, load_blueprint(Path(knowledge.blueprint)), progress)
     elif knowledge.guide == "tables":
         made = _from_tables(experiment, samples, progress)
+    elif knowledge.guide == "regulators":
+        made = _from_regulators(experiment, samples, progress)
     elif knowledge.guide == "interactions" and _in_table(knowledge.interactions):
         made = _from_interactions(experiment, samples, progress)
     elif knowledge.network is not None and in_file(knowledge.network):
@@ -201,6 +204,15 @@ def _from_interactions(experiment: Experiment, samples: Samples, progress: Progr
         table, input_table(samples, matching.matched), min_weight=knowledge.min_weight, isolated=knowledge.isolated,
         source=origin["guide"], provenance=origin,
     )  # fmt: skip
+    progress("compiling the network", 1.0)
+    return matching, blueprint
+
+
+def _from_regulators(experiment: Experiment, samples: Samples, progress: Progress) -> tuple[Matching, Blueprint]:
+    """Compile the features of the data, which are transcription factors, by their own names."""
+    matching = _without_constant(experiment, samples, match_names(samples.genes, set(samples.genes)))
+    origin = {"guide": "regulators of the data"}
+    blueprint = compile_regulators(input_table(samples, matching.matched), source=origin["guide"], provenance=origin)
     progress("compiling the network", 1.0)
     return matching, blueprint
 
