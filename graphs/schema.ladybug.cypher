@@ -14,7 +14,7 @@ CREATE NODE TABLE IF NOT EXISTS GeneSet(id STRING, name STRING, source STRING, P
 CREATE NODE TABLE IF NOT EXISTS Descriptor(id STRING, name STRING, source STRING, PRIMARY KEY (id));
 CREATE NODE TABLE IF NOT EXISTS Pathway(id STRING, name STRING, source STRING, PRIMARY KEY (id));
 // pfm: counts, one position after the other, each in the order A, C, G, T (4 x width numbers).
-CREATE NODE TABLE IF NOT EXISTS Motif(id STRING, name STRING, family STRING, class STRING, width INT64, pfm DOUBLE[], source STRING, PRIMARY KEY (id));
+CREATE NODE TABLE IF NOT EXISTS Motif(id STRING, name STRING, family STRING, class STRING, species STRING, width INT64, pfm DOUBLE[], source STRING, PRIMARY KEY (id));
 // rows: nodes and relations that the source brought.
 CREATE NODE TABLE IF NOT EXISTS Source(id STRING, title STRING, release STRING, date STRING, licence STRING, url STRING, rows INT64, PRIMARY KEY (id));
 // One row, written when a load is complete; a store without it is refused.

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, SpinnerColumn, TaskProgressColumn, TextColu
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from kgreg.blueprint.kinds import RANKED_KINDS
 from kgreg.errors import KgregError
 from kgreg.progress import Progress
 
@@ -158,8 +159,8 @@ def show_ranking(run: Run, n: int = 3, output: str | None = None) -> None:
         title_style="bold",
         show_lines=True,
     )
-    kinds = [kind for kind in ("term", "gene") if (explanation.ranking["kind"] == kind).any()]
-    for name in ("output", *({"term": "subsystems", "gene": "genes"}[kind] for kind in kinds)):
+    kinds = [kind for kind in RANKED_KINDS if (explanation.ranking["kind"] == kind).any()]
+    for name in ("output", *(RANKED_KINDS[kind] for kind in kinds)):
         table.add_column(name)
     for name in outputs:
         cells = ["\n".join(map(_ranked, _records(explanation.top(kind, name, n)))) for kind in kinds]

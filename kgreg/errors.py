@@ -52,6 +52,10 @@ class ExperimentError(KgregError):
     """The experiment file is not valid."""
 
 
+class MissingPackageError(KgregError):
+    """A library that only some users need is not installed."""
+
+
 class OutputError(KgregError):
     """A result cannot be written, or would overwrite another."""
 

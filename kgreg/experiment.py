@@ -26,6 +26,7 @@ from kgreg.experiment_sections import (
     Section,
     TrainingSection,
 )
+from kgreg.experiment_sequences import resolve_sequence_paths
 
 #: Folds of a cross-validation when ``[training]`` gives none.
 DEFAULT_FOLDS = 5
@@ -47,12 +48,14 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def _folds_or_split(self) -> Experiment:
-        if self.data.split is None and self.training.folds is None:
+        fixed = self.data.fixes_split
+        if not fixed and self.training.folds is None:
             object.__setattr__(self, "training", self.training.model_copy(update={"folds": DEFAULT_FOLDS}))
-        elif self.data.split is not None and self.training.folds is not None:
+        elif fixed and self.training.folds is not None:
+            by = "the column of [data] split" if self.data.split is not None else "'test_chromosomes'"
             raise PydanticCustomError(
                 "sections",
-                "the column of [data] split fixes one split; remove 'folds'",
+                f"{by} fixes one split; remove 'folds'",
                 {"place": ("training", "folds")},
             )
         return self
@@ -130,7 +133,7 @@ def recipe_names() -> list[str]:
     return sorted(
         name
         for name, file in files.items()
-        if not {"file", "modalities"} & tomllib.loads(file.read_text("utf-8")).get("data", {}).keys()
+        if not {"file", "modalities", "sequences"} & tomllib.loads(file.read_text("utf-8")).get("data", {}).keys()
     )
 
 
@@ -172,11 +175,13 @@ def _resolve_paths(experiment: Experiment, base: Path) -> Experiment:
     for section, key in files:
         if section[key] is not None and not section[key].startswith("scanpy:"):
             section[key] = str(base / section[key])
+    if record["data"]["sequences"] is not None:
+        record["data"]["sequences"] = resolve_sequence_paths(record["data"]["sequences"], base)
     if record["knowledge"]["store"] is not None and "://" not in record["knowledge"]["store"]:
         record["knowledge"]["store"] = str(base / record["knowledge"]["store"])
     if record["knowledge"]["blueprint"] is not None:
         record["knowledge"]["blueprint"] = str(base / record["knowledge"]["blueprint"])
-    for role in ("terms", "hierarchy", "annotations", "interactions", "network"):
+    for role in ("terms", "hierarchy", "annotations", "interactions", "network", "motifs", "expressed"):
         query = record["knowledge"][role]
         if query is not None and (query.endswith(".cypher") or Path(query).suffix):
             record["knowledge"][role] = str(base / query)

@@ -6,7 +6,8 @@ import difflib
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, get_args, get_origin
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -78,6 +79,8 @@ def _keys_at(model: type[BaseModel], place: list[str]) -> tuple[str, list[str]]:
             section = get_args(section)[1]
         else:
             section = None
+        if get_origin(section) in (Union, UnionType):  # of a section that may be left out
+            section = get_args(section)[0]
         is_model = isinstance(section, type) and issubclass(section, BaseModel)
         keys = list(section.model_fields) if is_model else []
     return ".".join(place), keys

@@ -10,9 +10,13 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_val
 from pydantic_core import PydanticCustomError
 
 from kgreg.errors import FitError
+from kgreg.experiment_sequences import SequencesSection
 from kgreg.nn.architecture import Architecture
 from kgreg.nn.design import Design
 from kgreg.nn.designs import DESIGNS
+
+_Tables = Literal["tables", "interactions", "network", "regulators", "motifs"]
+Guides = Literal["go", "reactome", "cypher", _Tables, "none", "blueprint"]
 
 #: A share of values that are dropped, say.
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -40,7 +44,8 @@ class DataSection(Section):
     """``[data]``: the samples.
 
     ``file`` is an ``.h5ad`` or ``.h5mu`` path, relative to the experiment file, or ``scanpy:pbmc68k_reduced``; in place
-    of it, ``modalities`` names tables, and ``obs`` that of the samples. What is learned is one ``label``, a list of
+    of it, ``modalities`` names tables, and ``obs`` that of the samples; or ``sequences`` says where DNA sequences come
+    from. What is learned is one ``label``, a list of
     them, or ``time`` and ``event``. ``layers`` names several layers, of which every gene has one input each.
     ``samples`` says what to do with those that lack a modality. ``split`` names a column of ``obs`` that fixes which
     samples train and which test. ``covariates`` are columns of ``obs``, and ``blocks`` matrices of ``obsm``, that are
@@ -51,6 +56,7 @@ class DataSection(Section):
     obs: str | None = None
     modalities: dict[str, ModalitySection] = {}
     samples: Literal["all", "complete"] | None = None
+    sequences: SequencesSection | None = None
     label: str | list[str] | None = None
     time: str | None = None
     event: str | None = None
@@ -76,6 +82,8 @@ class DataSection(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> DataSection:
+        if self.sequences is not None:
+            return self._only_sequences()
         of_tables = self.file is None and bool(self.modalities)
         if self.file is None and not of_tables:
             raise PydanticCustomError("missing_key", "file")
@@ -101,8 +109,26 @@ class DataSection(Section):
             raise ValueError("'samples' is for data of several modalities or layers")
         return self
 
+    def _only_sequences(self) -> DataSection:
+        of_table = ("time", "event", "split", "covariates", "label", "task")
+        apart = ("file", "obs", "modalities", "samples", "layer", "layers", "scale", "blocks", "constant_genes")
+        for key in apart if self.sequences and self.sequences.labels else (*apart, *of_table):
+            if getattr(self, key) != type(self).model_fields[key].default:
+                known = "" if key in apart else " unless they have a table of 'labels'"
+                raise ValueError(f"'{key}' means nothing with [data.sequences]{known}; remove it")
+        if self.fixes_split and self.split is not None:
+            raise ValueError("'test_chromosomes' and 'split' both fix the split; give one of them")
+        return self
+
+    @property
+    def fixes_split(self) -> bool:
+        """Whether the data say which samples train and which test."""
+        return self.split is not None or bool(self.sequences and self.sequences.test_chromosomes)
+
     @model_validator(mode="after")
     def _one_target(self) -> DataSection:
+        if self.sequences is not None and self.sequences.labels is None:
+            return self  # the class of a file, or a track
         survival = self.time is not None or self.event is not None
         if survival and self.label is not None:
             raise ValueError("label and time, event exclude each other; survival has a time and an event")
@@ -154,17 +180,24 @@ class KnowledgeSection(Section):
     in files, and no store is opened. With ``guide = "interactions"`` there are no terms, only genes and what joins
     them; ``interactions`` may also stand beside another guide. With ``guide = "network"``, ``network`` is a table of
     directed links between proteins, or a query that returns one, and ``outputs`` names the nodes that are read. With
-    ``guide = "regulators"`` the features of the data are transcription factors, with two layers. With
-    ``guide = "blueprint"``, ``blueprint`` is the path of a folder that holds a compiled network; no store is opened,
-    and nothing is pruned but what is asked for.
+    ``guide = "regulators"`` the features of the data are transcription factors, with two layers. With ``guide =
+    "motifs"``, which reads DNA, ``motifs`` is the name of a query (or a ``.cypher`` file) that returns binding motifs,
+    or a file of them; ``without_families`` leaves families out, and ``expressed`` keeps the factors that are expressed
+    in an ``.h5ad`` file, in at least the share ``expressed_in`` of its samples. With ``guide = "none"``, networks that
+    read DNA have no knowledge. With ``guide = "blueprint"``, ``blueprint`` is the path of a folder that holds a
+    compiled network; no store is opened, and nothing is pruned but what is asked for.
     """
 
-    guide: Literal["go", "reactome", "cypher", "tables", "interactions", "network", "regulators", "blueprint"] = "go"
+    guide: Guides = "go"
     blueprint: str | None = None
     network: str | None = None
     outputs: Annotated[list[str], Field(min_length=1)] | None = None
     direction: Literal["along", "against"] | None = None
     signs: bool = False
+    motifs: str = "motifs"
+    without_families: list[str] = []
+    expressed: str | None = None
+    expressed_in: Annotated[float, Field(gt=0, le=1)] = 0.05
     interactions: str | None = None
     min_weight: Annotated[float, Field(ge=0)] = 0.0
     max_shared: Annotated[int, Field(ge=2)] = 50
@@ -226,10 +259,14 @@ class KnowledgeSection(Section):
         if self.guide not in ("cypher", "tables") and queries:
             raise ValueError(f'{", ".join(queries)} mean nothing unless guide = "cypher" or "tables"')
         asked = any(str(query).endswith(".cypher") for query in (self.interactions, self.network))
-        if self.guide != "cypher" and self.parameters and not asked:
+        if self.guide not in ("cypher", "motifs") and self.parameters and not asked:
             raise ValueError(
-                'parameters mean nothing unless guide = "cypher", or interactions or network is a .cypher file'
+                'parameters mean nothing unless guide = "cypher" or "motifs", or interactions or network is a .cypher '
+                "file"
             )
+        for key in ("motifs", "without_families", "expressed", "expressed_in"):
+            if self.guide != "motifs" and getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f"'{key}' is for guide = \"motifs\"; remove it")
         if self.max_genes is not None and self.max_genes < self.min_genes:
             raise ValueError(f"max_genes = {self.max_genes} is below min_genes = {self.min_genes}")
         return self

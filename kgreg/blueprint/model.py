@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kgreg.blueprint.kinds import INPUT_KINDS
+from kgreg.blueprint.motif_table import MOTIF_COLUMNS, check_motifs, motif_matrices, no_motifs
 from kgreg.errors import BlueprintError, some
 
 NODE_COLUMNS = ("id", "kind", "label", "level", "width", "source")
@@ -45,12 +47,16 @@ class Blueprint:
     interactions
         Undirected links between nodes, of any level: ``source``, ``target``, ``relation``, ``weight`` (positive); every
         pair once, no node with itself. Graph networks pass messages along them, Laplacian penalties smooth over them.
+    motifs
+        Binding motifs of nodes that read a sequence: ``node``, ``position`` (from 0, in order), and the counts ``A``,
+        ``C``, ``G``, ``T`` there. The motifs stand in the order of their nodes.
 
     Raises
     ------
     BlueprintError
         If ids repeat, nodes are not ordered by level, an edge names an unknown node, or a node would read one that does
-        not stand below it; if an interaction repeats, joins a node to itself or has no positive weight.
+        not stand below it; if an interaction repeats, joins a node to itself or has no positive weight; if the
+        positions of a motif are not 0, 1, ..., or one has no counts.
     """
 
     nodes: pd.DataFrame
@@ -60,6 +66,7 @@ class Blueprint:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     dropped: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(DROPPED_COLUMNS), dtype=str))
     interactions: pd.DataFrame = field(default_factory=lambda: no_interactions())
+    motifs: pd.DataFrame = field(default_factory=lambda: no_motifs())
 
     def __post_init__(self) -> None:
         for name, columns in (
@@ -69,6 +76,7 @@ class Blueprint:
             ("outputs", OUTPUT_COLUMNS),
             ("dropped", DROPPED_COLUMNS),
             ("interactions", INTERACTION_COLUMNS),
+            ("motifs", MOTIF_COLUMNS),
         ):
             table: pd.DataFrame = getattr(self, name)
             missing = [column for column in columns if column not in table.columns]
@@ -88,6 +96,7 @@ class Blueprint:
             ("outputs", "node"),
             ("interactions", "source"),
             ("interactions", "target"),
+            ("motifs", "node"),
         ):
             values = pd.Index(getattr(self, table)[column])
             unknown = values[~values.isin(ids)]
@@ -108,6 +117,7 @@ class Blueprint:
             pairs = (wrong["source"] + " -> " + wrong["target"]).tolist()
             raise BlueprintError(f"Edges do not rise from a lower to a higher level: {some(pairs)}.")
         self._validate_interactions()
+        check_motifs(self.motifs, ids)
 
     def _validate_interactions(self) -> None:
         table = self.interactions
@@ -133,8 +143,8 @@ class Blueprint:
 
     @property
     def terms(self) -> pd.DataFrame:
-        """The inner nodes (every kind but ``gene``), by level."""
-        return self.nodes[self.nodes["kind"] != "gene"]
+        """The inner nodes (every kind but genes and sequences), by level."""
+        return self.nodes[~self.nodes["kind"].isin(INPUT_KINDS)]
 
     @property
     def roots(self) -> list[str]:
@@ -166,8 +176,12 @@ class Blueprint:
         ends = [ids.get_indexer(self.interactions[end]) for end in ("source", "target")]
         return np.stack(ends, axis=1).astype(np.int64)
 
+    def motif_matrices(self) -> dict[str, NDArray[np.float64]]:
+        """Return the counts ``[width, 4]`` of every motif (A, C, G, T), in the order of the nodes."""
+        return motif_matrices(self.motifs)
+
     def content_hash(self) -> str:
-        """Return the SHA-256 (hex) of nodes, edges, inputs and outputs, and of the interactions if there are any."""
+        """Return the SHA-256 (hex) of nodes, edges, inputs and outputs, and of interactions and motifs if any."""
         digest = hashlib.sha256()
         for table in (self.nodes, self.edges, self.inputs, self.outputs):
             digest.update(table.to_csv(index=False, float_format="%.9g", lineterminator="\n").encode())
@@ -177,10 +191,12 @@ class Blueprint:
             weight = self.interactions["weight"].to_numpy(dtype="<f8")
             for column in (self.interaction_places().astype("<i8"), relation.astype("<i8"), weight):
                 digest.update(np.ascontiguousarray(column).tobytes())
+        if len(self.motifs):
+            digest.update(self.motifs.to_csv(index=False, float_format="%.9g", lineterminator="\n").encode())
         return digest.hexdigest()
 
     def summary(self) -> dict[str, int]:
-        """Return counts: genes, terms, levels, roots, edges of either kind, interactions and neurons."""
+        """Return counts: genes, terms, levels, roots, edges of either kind, interactions, neurons; motifs if any."""
         genes = set(self.genes["id"])
         from_genes = int(self.edges["source"].isin(genes).sum())
         return {
@@ -192,6 +208,7 @@ class Blueprint:
             "term_links": len(self.edges) - from_genes,
             "interactions": len(self.interactions),
             "neurons": int(self.terms["width"].sum()),
+            **({"motifs": int(self.motifs["node"].nunique())} if len(self.motifs) else {}),
         }
 
     # ---- pure transforms -----------------------------------------------------------------------------------------
@@ -204,7 +221,7 @@ class Blueprint:
         if width < 1 or fraction < 0:
             raise BlueprintError(f"A node needs at least one neuron (width={width}, fraction={fraction}).")
         nodes = self.nodes.copy()
-        inner = nodes["kind"] != "gene"
+        inner = ~nodes["kind"].isin(INPUT_KINDS)
         if fraction:
             sizes = {node: len(genes) for node, genes in self.gene_sets().items()}
             counts = nodes.loc[inner, "id"].map(sizes).to_numpy(dtype=float)

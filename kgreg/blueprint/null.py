@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kgreg.blueprint.model import Blueprint
+from kgreg.blueprint.motif_table import permute_columns
 from kgreg.blueprint.regulators import is_of_regulators, rewire_regulators
 
 
@@ -18,8 +19,10 @@ def rewire(blueprint: Blueprint, seed: int, swaps_per_edge: int = 10) -> Bluepri
     Pairs of edges ``a -> b, c -> d`` become ``a -> d, c -> b`` (Maslov & Sneppen 2002) unless that repeats an edge or
     makes a node read one that is not below it. Edges from genes and edges between terms are exchanged among
     themselves, so every node keeps its number of genes, children and readers, its level and its width: the network
-    has the same size and shape and knows nothing. Interactions are exchanged likewise, without a direction. Of
-    regulators see :func:`kgreg.blueprint.regulators.rewire_regulators`.
+    has the same size and shape and knows nothing. Interactions are exchanged likewise, without a direction. Where nodes
+    are motifs, the positions of every motif are put in another order instead, and the edges stay: a motif keeps its
+    name, its width and its composition, and binds nothing. Of regulators see
+    :func:`kgreg.blueprint.regulators.rewire_regulators`.
 
     Parameters
     ----------
@@ -31,6 +34,9 @@ def rewire(blueprint: Blueprint, seed: int, swaps_per_edge: int = 10) -> Bluepri
     if is_of_regulators(blueprint):
         return rewire_regulators(blueprint, seed)
     rng = np.random.default_rng(seed)
+    provenance = {**blueprint.provenance, "null": {"rewired": seed}}
+    if len(blueprint.motifs):
+        return replace(blueprint, motifs=permute_columns(blueprint.motifs, rng), provenance=provenance)
     ids = blueprint.nodes["id"].to_numpy()
     index = {node: i for i, node in enumerate(ids)}
     level = blueprint.nodes["level"].to_numpy()
@@ -41,7 +47,6 @@ def rewire(blueprint: Blueprint, seed: int, swaps_per_edge: int = 10) -> Bluepri
         source[group] = _exchange(source[group], target[group], level, swaps_per_edge * len(group), rng)
     edges = blueprint.edges.assign(source=ids[source], relation="rewired")
     interactions = _exchange_interactions(blueprint, swaps_per_edge, rng)
-    provenance = {**blueprint.provenance, "null": {"rewired": seed}}
     return replace(blueprint, edges=edges, interactions=interactions, provenance=provenance)
 
 

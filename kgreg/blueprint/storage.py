@@ -12,17 +12,18 @@ from kgreg.errors import BlueprintError
 
 _TABLES = ("nodes", "edges", "inputs", "outputs", "dropped")
 #: Written where there are any.
-_INTERACTIONS = "interactions"
+_OPTIONAL = ("interactions", "motifs")
 FORMAT_VERSION = 1
 
 
 def save_blueprint(blueprint: Blueprint, folder: Path) -> None:
-    """Write ``nodes/edges/inputs/outputs/dropped(/interactions).parquet`` and ``blueprint.json`` into ``folder``."""
+    """Write ``nodes/edges/inputs/outputs/dropped(/interactions/motifs).parquet`` and ``blueprint.json``."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in _TABLES:
         getattr(blueprint, name).to_parquet(folder / f"{name}.parquet", index=False)
-    if len(blueprint.interactions):
-        blueprint.interactions.to_parquet(folder / f"{_INTERACTIONS}.parquet", index=False)
+    for name in _OPTIONAL:
+        if len(getattr(blueprint, name)):
+            getattr(blueprint, name).to_parquet(folder / f"{name}.parquet", index=False)
     record = {
         "format": FORMAT_VERSION,
         "content_hash": blueprint.content_hash(),
@@ -46,8 +47,9 @@ def load_blueprint(folder: Path) -> Blueprint:
             raise BlueprintError(f"{folder}/blueprint.json has format {record['format']}, not {FORMAT_VERSION}.")
         provenance, content_hash = record["provenance"], record["content_hash"]
         tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in _TABLES}
-        if record["summary"].get(_INTERACTIONS):
-            tables[_INTERACTIONS] = pd.read_parquet(folder / f"{_INTERACTIONS}.parquet")
+        tables |= {
+            name: pd.read_parquet(folder / f"{name}.parquet") for name in _OPTIONAL if record["summary"].get(name)
+        }
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BlueprintError(f"{folder} holds no readable blueprint: {error}", "Run `kgreg compile` again.") from error
     blueprint = Blueprint(**tables, provenance=provenance)

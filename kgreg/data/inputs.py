@@ -12,7 +12,11 @@ from scipy import sparse
 from kgreg.data.covariates import CovariateEncoder
 from kgreg.data.samples import Samples
 from kgreg.data.scaling import Scale, Scaler
+from kgreg.data.sequence.kmers import gc_content, kmer_counts
 from kgreg.errors import DataError, some
+
+#: Letters of the words that a linear model of sequences counts.
+BASELINE_K = 5
 
 ConstantGenes = Literal["error", "drop"]
 
@@ -79,7 +83,9 @@ def _several_values(x: NDArray[np.float32] | sparse.csr_matrix) -> NDArray[np.bo
 
 
 def dense_inputs(samples: Samples, train: NDArray[np.int64], scale: Scale) -> NDArray[np.float32] | None:
-    """Return covariates and blocks side by side, ``[n_samples, m]``, or None if the samples have neither.
+    """Return covariates, blocks and what sequences count side by side, ``[n_samples, m]``, or None if there are none.
+
+    Of sequences these are the shares of canonical 5-mers and of G and C, standardised.
 
     Parameters
     ----------
@@ -92,4 +98,8 @@ def dense_inputs(samples: Samples, train: NDArray[np.int64], scale: Scale) -> ND
     if samples.covariates is not None:
         parts.append(CovariateEncoder.fit(samples.covariates.iloc[train]).transform(samples.covariates))
     parts += [Scaler.fit(block[train], scale).transform(block) for block in samples.blocks.values()]
+    if samples.sequences is not None:
+        counts = kmer_counts(samples.sequences, BASELINE_K)
+        table = np.column_stack([counts, gc_content(samples.sequences)]).astype(np.float32)
+        parts.append(Scaler.fit(table[train], "standard").transform(table))
     return np.concatenate(parts, axis=1) if parts else None

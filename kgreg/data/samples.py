@@ -61,6 +61,13 @@ class Samples:
         ``feature, modality, note``: features (CpG sites, microRNAs) that are of no gene, or None.
     left_out
         Reason -> number of samples that were left out.
+    sequences
+        ``[n_samples, length]`` codes of DNA (A 0, C 1, G 2, T 3, unknown 4), which may lie in a memory-mapped file, or
+        None.
+    intervals
+        ``chrom, start, end, strand`` of every sequence, one row a sample ("" and -1 where unknown), or None.
+    repairs
+        What reading the sequences repaired -> how often.
     """
 
     x: NDArray[np.float32] | sparse.csr_matrix
@@ -82,6 +89,9 @@ class Samples:
     present: NDArray[np.float32] | None = None
     unmapped: pd.DataFrame | None = None
     left_out: dict[str, int] = field(default_factory=dict)
+    sequences: NDArray[np.uint8] | None = None
+    intervals: pd.DataFrame | None = None
+    repairs: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.modalities:
@@ -177,6 +187,8 @@ class Samples:
             more["lacking"] = self._lacking(self.present)
         if self.left_out:
             more["left_out"] = self.left_out
+        if self.sequences is not None:
+            more["sequences"] = {"length": int(self.sequences.shape[1]), "repairs": self.repairs}
         return {
             "origin": self.origin,
             "sha256": self.sha256,

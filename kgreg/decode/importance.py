@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kgreg.data.targets import ONE_OUTPUT, Task
+from kgreg.decode.holders import Holders
 from kgreg.errors import DataError
 from kgreg.fit.fitted import FittedModel
 from kgreg.fit.readings import Readings, as_readings
@@ -61,11 +62,11 @@ def node_importance(
     Returns
     -------
     DataFrame
-        Index: node ids (genes, then terms). Columns: for classes and labels one an output, the mean attribution to it
-        over the samples that have it (signed: positive supports it; NaN if no sample has it), and ``all``, the mean
-        over these outputs of the mean size of those attributions. For regression and survival only ``all``, the mean
-        size of the attribution. With "gradient", the mean derivative of every output over all samples, and ``all``, the
-        mean over the outputs of the size of that.
+        Index: node ids (genes, terms, and what holds motifs: see :class:`kgreg.decode.holders.Holders`). Columns: for
+        classes and labels one an output, the mean attribution to it over the samples that have it (signed: positive
+        supports it; NaN if no sample has it), and ``all``, the mean over these outputs of the mean size of those
+        attributions. For regression and survival only ``all``, the mean size of the attribution. With "gradient", the
+        mean derivative of every output over all samples, and ``all``, the mean over the outputs of the size of that.
     """
     if not len(x):
         raise DataError("There are no samples to score the network on.")
@@ -74,18 +75,19 @@ def node_importance(
         return _mean_gradients(model, readings, outputs, batch_size)
     mean, centre = _means(model, as_readings(reference), batch_size)
     gene_of, genes = pd.factorize(model.blueprint.inputs["node"])
-    n_nodes = len(genes) + len(model.network.term_ids)
+    holders = Holders.of(model.blueprint, model.network.term_ids)
+    n_nodes = len(genes) + len(model.network.term_ids) + len(holders.ids)
     signed = np.zeros((n_nodes, len(outputs)))
     size = np.zeros((n_nodes, len(outputs)))
     own = samples_of_outputs(model.task, target, len(outputs))
     for c, members in enumerate(own):
         for start in range(0, len(members), batch_size):
             rows = members[start : start + batch_size]
-            attribution = _attribute(model, readings.rows(rows), mean, centre, gene_of, c)
+            attribution = holders.extend(_attribute(model, readings.rows(rows), mean, centre, gene_of, c))
             signed[:, c] += attribution.sum(axis=1)
             size[:, c] += np.abs(attribution).sum(axis=1)
     counts = np.array([len(members) or np.nan for members in own])
-    index = [*genes, *model.network.term_ids]
+    index = [*genes, *model.network.term_ids, *holders.ids]
     overall = _mean_of_known(size / counts)
     if model.task in ONE_OUTPUT:
         return pd.DataFrame({ALL: overall}, index=index)
@@ -124,7 +126,8 @@ def _attribute(
 def _mean_gradients(model: FittedModel, readings: Readings, outputs: list[str], batch_size: int) -> pd.DataFrame:
     """Return the mean derivative of every prediction with respect to every node."""
     gene_of, genes = pd.factorize(model.blueprint.inputs["node"])
-    index = [*genes, *model.network.term_ids]
+    holders = Holders.of(model.blueprint, model.network.term_ids)
+    index = [*genes, *model.network.term_ids, *holders.ids]
     total = np.zeros((len(index), len(outputs)))
     for c in range(len(outputs)):
 
@@ -136,7 +139,7 @@ def _mean_gradients(model: FittedModel, readings: Readings, outputs: list[str], 
         for start in range(0, len(readings), batch_size):
             piece = readings.rows(np.arange(start, min(start + batch_size, len(readings))))
             _, slope, _, through = _derivatives(model, piece, prediction)
-            total[:, c] += _by_node(model, piece, slope, through, gene_of).sum(axis=1)
+            total[:, c] += holders.extend(_by_node(model, piece, slope, through, gene_of)).sum(axis=1)
     mean = total / len(readings)
     overall = {ALL: np.abs(mean).mean(axis=1)}
     if model.task in ONE_OUTPUT:
@@ -173,7 +176,7 @@ def _by_node(
     rows = inputs[0].t().numpy()
     if readings.presence is not None:  # what was not measured says nothing
         rows = rows * readings.presence.mask.T
-    genes = np.zeros((int(gene_of.max()) + 1, rows.shape[1]), dtype=np.float32)
+    genes = np.zeros((int(gene_of.max(initial=-1)) + 1, rows.shape[1]), dtype=np.float32)
     np.add.at(genes, gene_of, rows)
     per_term = _sums(neurons.detach().numpy(), model.network.term_widths)
     return np.concatenate([genes, per_term]).astype(np.float64)

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from kgreg.blueprint.kinds import RANKED_KINDS
 from kgreg.data.targets import ONE_OUTPUT
 from kgreg.decode.controls import compare_with_controls, network_errors, relative
 from kgreg.decode.importance import ALL, Measure, node_importance
@@ -20,7 +21,7 @@ from kgreg.progress import Progress, no_progress
 
 #: Which null a kind of node is ranked against. A gene carries its information into a rewired graph too, so rewiring
 #: cannot say whether the gene matters; permuted labels can. A term is its genes: rewiring gives it others.
-MAIN_NULL = {"gene": "labels", "term": "rewired"}
+MAIN_NULL = {kind: "labels" if kind == "gene" else "rewired" for kind in RANKED_KINDS}
 
 #: A node is counted as found by a network when it is among this many of its kind.
 TOP = 20
@@ -123,9 +124,7 @@ def explain(
     }
     ranking = rank_scores(real, nulls, info, columns).assign(seed=result.seed)
     stability = {
-        kind: agreement(real[:, kinds == kind, columns.index(ALL)])
-        for kind in ("term", "gene")
-        if (kinds == kind).any()
+        kind: agreement(real[:, kinds == kind, columns.index(ALL)]) for kind in RANKED_KINDS if (kinds == kind).any()
     }
     control = [arms[name][kept] for name, kept in accepted.items() if name != "graph"]
     if not control:
@@ -219,7 +218,7 @@ def _node_table(result: CrossValidation, nodes: list[str]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "node": nodes,
-            "kind": np.where(table["kind"] == "gene", "gene", "term"),
+            "kind": np.where(table["kind"].isin(list(RANKED_KINDS)), table["kind"], "term"),
             "label": table["label"].to_numpy(),
             "level": table["level"].to_numpy(),
             "n_genes": [below.get(node, 1) for node in nodes],

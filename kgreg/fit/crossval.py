@@ -280,7 +280,7 @@ def summarise(
         "unit": unit,
         "arms": arms,
         "comparisons": comparisons,
-        "verdict": verdict(comparisons, main, unit),
+        "verdict": verdict(comparisons, main, unit, samples.sequences is not None),
     }
 
 
@@ -339,9 +339,13 @@ def _kind_of(arm: str) -> str:
     return re.sub(r"-\d+$", "", arm)
 
 
-def verdict(comparisons: dict[str, dict[str, Any]], metric: str, unit: str = "fold") -> str:
+def verdict(comparisons: dict[str, dict[str, Any]], metric: str, unit: str = "fold", of_dna: bool = False) -> str:
     """Say plainly whether the knowledge, and the network, helped to predict; ``unit`` is what n counts."""
     names = {"rewired": "the same network on rewired graphs", BASELINE: "the linear baseline"}
+    real = "The network on the real graph"
+    if of_dna:
+        names = {"rewired": "the same network on permuted motifs", BASELINE: "the linear baseline on 5-mers"}
+        real = "The network on the real motifs" if "rewired" in comparisons else "The network"
     sentences = []
     for other, text in names.items():
         if other not in comparisons:
@@ -352,11 +356,11 @@ def verdict(comparisons: dict[str, dict[str, Any]], metric: str, unit: str = "fo
             f"{c['high']:+.3f}, n = {c['n']} {unit}s"
         )
         if c["low"] > 0:
-            sentences.append(f"The network on the real graph predicts better than {text} ({figures}).")
+            sentences.append(f"{real} predicts better than {text} ({figures}).")
         elif c["high"] < 0:
-            sentences.append(f"The network on the real graph predicts worse than {text} ({figures}).")
+            sentences.append(f"{real} predicts worse than {text} ({figures}).")
         else:
-            sentences.append(f"The network on the real graph does not predict better than {text} ({figures}).")
+            sentences.append(f"{real} does not predict better than {text} ({figures}).")
     if "rewired" in comparisons:
         helped = comparisons["rewired"]["low"] > 0
         sentences.append(

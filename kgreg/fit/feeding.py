@@ -13,6 +13,7 @@ from scipy import sparse
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from kgreg.data.sequence import SequenceRows
 from kgreg.fit.readings import Scaled
 from kgreg.nn.hierarchy import SparseRows
 from kgreg.nn.inputs import Inputs
@@ -42,6 +43,7 @@ class Batch:
             {name: move(rows) for name, rows in given.rows.items()},
             move(given.counts),
             move(given.present),
+            move(given.sequences),
         )
         return replace(self, inputs=moved, target=self.target.to(device))
 
@@ -87,11 +89,16 @@ def _stack(parts: Sequence[Scaled]) -> Scaled:
     present = None
     if parts[0].present is not None:
         present = np.concatenate([part.present for part in parts if part.present is not None])
+    sequences = None
+    if parts[0].sequences is not None:
+        index = np.concatenate([part.sequences.index for part in parts if part.sequences is not None])
+        sequences = SequenceRows(parts[0].sequences.codes, index)
     joined = Scaled(
         join([part.x for part in parts]),
         covariates,
         {name: join([part.blocks[name] for part in parts]) for name in parts[0].blocks},
         present=present,
+        sequences=sequences,
     )
     return joined.with_shared_rows() if any(part.ids for part in parts) else joined
 

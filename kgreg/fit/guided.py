@@ -17,7 +17,7 @@ from kgreg.fit.optimisers import make_optimiser
 from kgreg.fit.preparing import PIECE
 from kgreg.fit.seeding import mix
 from kgreg.fit.settings import TrainSettings
-from kgreg.nn.guided import Given, GuidedNetwork
+from kgreg.nn.guided import Given, GuidedNetwork, Passed
 
 
 class GuidedModule(L.LightningModule):
@@ -43,6 +43,7 @@ class GuidedModule(L.LightningModule):
         self._sum: Tensor | None = None
         self._found: list[tuple[Tensor, Tensor]] = []
         self._own: list[tuple[float, int]] = []
+        self._passed: list[Passed] = []
         self.register_buffer("class_weight", class_weight, persistent=False)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
@@ -83,7 +84,7 @@ class GuidedModule(L.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Begin to collect."""
-        self._found, self._own = [], []
+        self._found, self._own, self._passed = [], [], []
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep what the loss is taken of at the end of the epoch."""
@@ -91,6 +92,8 @@ class GuidedModule(L.LightningModule):
         passed = self.network.compute(given)
         if self.network.supervised:  # some losses are not sums over samples
             self._found.append((passed.outputs, target))
+            if self.network.judges:
+                self._passed.append(passed)
         else:
             self._own.append((float(self.network.loss(passed, given, target, self.task_loss)), len(target)))
 
@@ -99,14 +102,16 @@ class GuidedModule(L.LightningModule):
         if self.network.supervised:
             outputs, targets = (torch.cat(parts) for parts in zip(*self._found, strict=True))
             self.stop_loss = [float(self.task_loss(outputs.t(), targets))]
+            if self.network.judges:
+                self.network.judge(self._passed, targets, self.task_loss)
         else:
             total = sum(n for _, n in self._own)
             self.stop_loss = [math.fsum(loss * n for loss, n in self._own) / total]
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser, and the schedule of its learning rate if there is one."""
-        parameters = [p for p in self.network.parameters() if p.requires_grad]
-        return make_optimiser([{"params": parameters}], self.settings)
+        groups = self.network.parameter_groups(self.settings.learning_rate)
+        return make_optimiser(groups, self.settings)
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ from kgreg.data.covariates import CovariateEncoder
 from kgreg.data.presence import Presence
 from kgreg.data.samples import Samples
 from kgreg.data.scaling import Scale, Scaler
+from kgreg.data.sequence import SequenceRows
 from kgreg.nn.hierarchy import SparseRows
 from kgreg.nn.hierarchy.inputs import SPARSE_BELOW
 from kgreg.nn.inputs import Inputs
@@ -28,19 +29,22 @@ class Readings:
     """The inputs of n samples, in the units of the data.
 
     ``x [n, n_inputs]`` in the order of ``blueprint.inputs``; ``covariates``: n rows, or None; ``blocks``: name ->
-    ``[n, size]``; ``presence``: which samples have which modality, None if all have all.
+    ``[n, size]``; ``presence``: which samples have which modality, None if all have all; ``sequences``: n of them, or
+    None.
     """
 
     x: NDArray[np.float32]
     covariates: pd.DataFrame | None = None
     blocks: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     presence: Presence | None = None
+    sequences: SequenceRows | None = None
 
     @classmethod
     def of(cls, samples: Samples, blueprint: Blueprint) -> Readings:
         """Return what a network on ``blueprint`` reads of ``samples``."""
         presence = Presence.of(samples, blueprint.inputs["modality"].tolist())
-        return cls(samples.columns(blueprint.inputs), samples.covariates, samples.blocks, presence)
+        sequences = None if samples.sequences is None else SequenceRows.of(samples.sequences)
+        return cls(samples.columns(blueprint.inputs), samples.covariates, samples.blocks, presence, sequences)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -49,7 +53,9 @@ class Readings:
         """Return some of the samples."""
         covariates = None if self.covariates is None else self.covariates.iloc[rows]
         presence = None if self.presence is None else self.presence.rows(rows)
-        return Readings(self.x[rows], covariates, {name: block[rows] for name, block in self.blocks.items()}, presence)
+        blocks = {name: block[rows] for name, block in self.blocks.items()}
+        sequences = None if self.sequences is None else self.sequences.rows(rows)
+        return Readings(self.x[rows], covariates, blocks, presence, sequences)
 
 
 def as_readings(x: Readings | NDArray[np.float32]) -> Readings:
@@ -78,7 +84,7 @@ class Preprocessing:
         blocks = {name: _sparse_if_few(block) for name, block in readings.blocks.items()}
         scaled = self.scaler.transform(readings.x, readings.presence)
         present = None if readings.presence is None else readings.presence.present
-        return Scaled(_sparse_if_few(scaled), covariates, blocks, present=present)
+        return Scaled(_sparse_if_few(scaled), covariates, blocks, present=present, sequences=readings.sequences)
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,8 @@ class Scaled:
     """Inputs as the network takes them; what is mostly zero as CSR.
 
     ``ids``: "genes" or the name of a block -> ``[n]`` number of the different row that a sample has, where rows repeat;
-    ``present [n, n_modalities]`` 1 where a sample has a modality, in the order of ``blueprint.inputs``, or None.
+    ``present [n, n_modalities]`` 1 where a sample has a modality, in the order of ``blueprint.inputs``, or None;
+    ``sequences``: n of them, or None.
     """
 
     x: NDArray[np.float32] | sparse.csr_matrix
@@ -94,6 +101,7 @@ class Scaled:
     blocks: Mapping[str, NDArray[np.float32] | sparse.csr_matrix] = field(default_factory=dict)
     ids: Mapping[str, Rows] = field(default_factory=dict)
     present: NDArray[np.float32] | None = None
+    sequences: SequenceRows | None = None
 
     def __len__(self) -> int:
         return int(self.x.shape[0])
@@ -115,7 +123,8 @@ class Scaled:
                 tables[name] = _take(table, rows)
         weight = None if counts is None else torch.from_numpy(counts)
         present = None if self.present is None else torch.from_numpy(self.present[rows])
-        return Inputs(tables.pop("genes"), tables, covariates, index, weight, present)
+        sequences = None if self.sequences is None else torch.from_numpy(self.sequences.take(rows))
+        return Inputs(tables.pop("genes"), tables, covariates, index, weight, present, sequences)
 
     def everything(self) -> Inputs:
         """Return the inputs of all samples, for one network."""

@@ -64,7 +64,7 @@ def _train_guided(
         blueprint, settings.architecture, samples.task, len(samples.outputs), fit.preprocessing.encoder
     )
     with torch.no_grad():
-        network.begin(network.given(fit.fit.everything()))
+        network.begin(network.given(fit.fit.everything()), torch.from_numpy(fit.fit_target))
     weight = class_weight_of(samples, fitted_rows(split, settings), settings)
     module = GuidedModule(network, samples.task, settings, weight, fit.seed)
     feed, held = Feed([fit.fit], [fit.fit_target]), Feed([fit.stop], [fit.stop_target])

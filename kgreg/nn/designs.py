@@ -7,6 +7,7 @@ from kgreg.nn.design import Design
 from kgreg.nn.factorization import LaplacianAutoencoder, Multiview
 from kgreg.nn.graphs.design import GraphDesign
 from kgreg.nn.integration import BottleneckDesign, LateDesign, MoliDesign
+from kgreg.nn.motif.design import MotifDesign
 from kgreg.nn.ontology import OntologyAutoencoderDesign, TermAutoencoderDesign
 from kgreg.nn.regulators.design import RegulatorDesign
 
@@ -22,6 +23,7 @@ KINDS: tuple[type[Design], ...] = (
     Multiview,
     GraphDesign,
     RegulatorDesign,
+    MotifDesign,
 )
 
 #: ``[network] model`` -> design.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,11 +35,14 @@ class Given:
     present
         ``[batch, n_modalities]`` 1 where a sample has the modality, else 0, in the order in which modalities appear
         in ``blueprint.inputs``; None: all are there.
+    sequences
+        ``[batch, length]`` codes of DNA (see :mod:`kgreg.nn.sequence.encoding`), or None.
     """
 
     x: Tensor
     covariates: Tensor | None = None
     present: Tensor | None = None
+    sequences: Tensor | None = None
 
     def rows(self, rows: slice) -> Given:
         """Return some of the samples."""
@@ -47,6 +50,7 @@ class Given:
             self.x[rows],
             None if self.covariates is None else self.covariates[rows],
             None if self.present is None else self.present[rows],
+            None if self.sequences is None else self.sequences[rows],
         )
 
 
@@ -80,6 +84,8 @@ class GuidedNetwork(nn.Module, ABC):
     supervised
         Whether the training loss has the task in it. If not, the network is trained by ``loss`` alone, and then a
         linear head (``self.head``, an ``nn.Linear``) is fitted to what :meth:`read` returns of the training samples.
+    judges
+        Whether :meth:`judge` is to see the stopping part after every epoch.
     probe_p
         Of a network that is not supervised: the p value below which a unit of the named nodes must tell something of
         the outcome by itself for the head to read it. None: the head reads all.
@@ -88,6 +94,7 @@ class GuidedNetwork(nn.Module, ABC):
     """
 
     supervised: bool = True
+    judges: bool = False
     probe_p: float | None = None
     piece: int = 4096
     head: nn.Linear
@@ -103,7 +110,7 @@ class GuidedNetwork(nn.Module, ABC):
         super().__init__()
         if n_outputs < 1:
             raise FitError(f"A network needs at least one output, not {n_outputs}.")
-        if blueprint.inputs.empty:
+        if blueprint.inputs.empty and not (blueprint.nodes["kind"] == "sequence").any():
             raise FitError("A network needs at least one input.", "Check that data and knowledge share genes.")
         self.n_inputs, self.n_outputs, self.n_covariates = len(blueprint.inputs), n_outputs, n_covariates
         self.term_ids = list(term_ids)
@@ -119,11 +126,24 @@ class GuidedNetwork(nn.Module, ABC):
         """Return the training loss of a batch: by default that of the task alone."""
         return task_loss(passed.outputs.t(), target)
 
-    def begin(self, given: Given) -> None:
-        """Look at all training samples once, before the first step: for statistics that are kept in buffers."""
+    def begin(self, given: Given, target: Tensor) -> None:
+        """Look at all training samples once, before the first step: for statistics in buffers, and first weights.
+
+        ``target`` is what the loss of the task takes; a network that is not supervised leaves it alone.
+        """
 
     def at_epoch(self, epoch: int) -> None:
         """Be told that an epoch begins, counted from 0: for weights of the loss that change."""
+
+    def judge(self, passed: list[Passed], target: Tensor, task_loss: TaskLoss) -> None:
+        """Look at the stopping part after an epoch, in evaluation mode: its passes, piece by piece, and its target.
+
+        Called where ``judges`` is set, and the training loss has the task in it.
+        """
+
+    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
+        """Return the groups of parameters for the optimiser; each may set its own ``lr`` and ``weight_decay``."""
+        return [{"params": [parameter for parameter in self.parameters() if parameter.requires_grad]}]
 
     def after_step(self, learning_rate: float) -> None:
         """Bring parameters back to where they must be, after a step of the optimiser: clamps, proximal operators."""
@@ -187,7 +207,7 @@ class GuidedNetwork(nn.Module, ABC):
             changed = given.x.clone()
             changed[:, which] = silent[which]
             with torch.no_grad():
-                out = self(_inputs(Given(changed, given.covariates, given.present)))
+                out = self(_inputs(replace(given, x=changed)))
             yield KnockedOut(rows, out.outputs, neurons, rows, out.hidden)
 
     def given(self, x: Tensor | Inputs) -> Given:
@@ -216,6 +236,7 @@ class GuidedNetwork(nn.Module, ABC):
             genes[0],
             None if inputs.covariates is None else inputs.covariates[0],
             None if inputs.present is None else inputs.present[0],
+            None if inputs.sequences is None else inputs.sequences[0],
         )
 
     def n_parameters(self) -> int:
@@ -227,7 +248,8 @@ def _inputs(given: Given) -> Inputs:
     """Return samples as :meth:`GuidedNetwork.forward` takes them."""
     covariates = None if given.covariates is None else given.covariates[None]
     present = None if given.present is None else given.present[None]
-    return Inputs(given.x[None], covariates=covariates, present=present)
+    sequences = None if given.sequences is None else given.sequences[None]
+    return Inputs(given.x[None], covariates=covariates, present=present, sequences=sequences)
 
 
 def _as_output(passed: Passed) -> NetworkOutput:

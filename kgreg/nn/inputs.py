@@ -30,6 +30,8 @@ class Inputs:
         ``[R, B]``: 0 for samples that only fill up a batch, else 1. Default: all 1.
     present
         ``[R, B, n_modalities]``: 1 where a sample has the modality, else 0. Default: all are there.
+    sequences
+        ``[R, B, length]`` codes of DNA, uint8 (see :mod:`kgreg.nn.sequence.encoding`). Default: there are none.
     """
 
     genes: Tensor | SparseRows
@@ -38,6 +40,7 @@ class Inputs:
     rows: Mapping[str, Tensor] = field(default_factory=dict)
     counts: Tensor | None = None
     present: Tensor | None = None
+    sequences: Tensor | None = None
 
 
 class NetworkOutput(NamedTuple):

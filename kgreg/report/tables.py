@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from kgreg.blueprint.kinds import RANKED_KINDS
 from kgreg.report.contents import ReportContents
 from kgreg.report.numbers import count, decimals_for, fixed, interval, is_known, percent, plural, probability
 from kgreg.report.summary import ALPHA
@@ -82,7 +83,7 @@ def ranking_panels(contents: ReportContents, kind: str) -> list[dict[str, Any]]:
 
 def _notice(rows: pd.DataFrame, kind: str, output: str, passed: int) -> str:
     """Say in words how many nodes pass, and what it means if none does."""
-    things = {"term": "subsystems", "gene": "genes"}[kind]
+    things = RANKED_KINDS[kind]
     null = next((name for name in rows["null"] if name in _NULLS), "none")
     tested = rows[rows["q"].notna()]
     if null == "none" or tested.empty:

@@ -29,6 +29,14 @@ from kgreg.data.knowledge_tables import read_knowledge_table
 from kgreg.errors import BlueprintError, ExperimentError
 from kgreg.experiment import Experiment
 from kgreg.progress import Progress
+from kgreg.runs.motifs import (
+    NO_GENES,
+    check_sequences,
+    in_motif_file,
+    motifs_of_file,
+    motifs_of_store,
+    no_knowledge,
+)
 from kgreg.runs.networks import compile_links, in_file, names_of, read_network, stored_network
 from kgreg.sources.gene_sets import read_gmt
 from kgreg.store import GraphStore, default_location, is_server, load, open_store, stores_of_other_versions
@@ -47,6 +55,9 @@ def make_blueprint(experiment: Experiment, samples: Samples, progress: Progress)
     opened where all knowledge comes from files.
     """
     knowledge = experiment.knowledge
+    check_sequences(experiment, samples)
+    if samples.sequences is not None:
+        return NO_GENES, _reading_dna(experiment, samples, progress)
     if knowledge.blueprint is not None:
         made = _take_blueprint(experiment, samples, load_blueprint(Path(knowledge.blueprint)), progress)
     elif knowledge.guide == "tables":
@@ -61,6 +72,23 @@ def make_blueprint(experiment: Experiment, samples: Samples, progress: Progress)
         return _from_store(experiment, samples, progress)
     matching, blueprint = made
     return matching, _beside(experiment, blueprint, None, progress)
+
+
+def _reading_dna(experiment: Experiment, samples: Samples, progress: Progress) -> Blueprint:
+    """Return the blueprint of a network that reads sequences."""
+    knowledge = experiment.knowledge
+    if knowledge.blueprint is not None:
+        return load_blueprint(Path(knowledge.blueprint))
+    if knowledge.guide == "none":
+        return no_knowledge()
+    if in_motif_file(knowledge):
+        blueprint = motifs_of_file(experiment, samples)
+    else:
+        with _opened(experiment, progress) as store:
+            progress("selecting motifs", 0.8)
+            blueprint = motifs_of_store(experiment, samples, store)
+    progress("compiling the network", 1.0)
+    return blueprint
 
 
 def guide_of(experiment: Experiment) -> Guide:

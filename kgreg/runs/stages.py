@@ -18,9 +18,11 @@ from kgreg.data import (
 from kgreg.data.bundled import bundled_file
 from kgreg.data.multiomics import Modality, is_mudata, read_mudata, read_multiomics
 from kgreg.data.samples import Columns
+from kgreg.data.sequence import read_sequences
 from kgreg.decode import Explanation
 from kgreg.experiment import Experiment
 from kgreg.experiment_sections import NetworkSection
+from kgreg.experiment_sequences import SequencesSection
 from kgreg.fit import TrainSettings
 from kgreg.fit.losses import loss_function
 from kgreg.progress import Progress, no_progress
@@ -76,6 +78,8 @@ def read_data(experiment: Experiment, data: AnnData | MuData | None = None) -> S
         name: Modality(own.file or "", own.orient, own.layer, own.map, own.how)
         for name, own in section.modalities.items()
     }
+    if section.sequences is not None:
+        return _read_dna(section.sequences, columns)
     file = section.file or ""
     if data is None and not file:
         return read_multiomics(modalities, str(section.obs), columns, section.samples)
@@ -96,6 +100,23 @@ def read_data(experiment: Experiment, data: AnnData | MuData | None = None) -> S
         covariates=section.covariates,
         blocks=section.blocks,
         samples=section.samples,
+    )
+
+
+def _read_dna(section: SequencesSection, columns: Columns) -> Samples:
+    return read_sequences(
+        section.file or section.paths,
+        columns,
+        genome=section.genome,
+        length=section.length,
+        ends=section.ends,
+        negatives=section.negatives,
+        labels=section.labels,
+        targets=section.targets,
+        statistic=section.statistic,
+        log1p=section.transform == "log1p",
+        test_chromosomes=section.test_chromosomes,
+        seed=section.seed,
     )
 
 

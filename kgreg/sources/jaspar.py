@@ -43,6 +43,10 @@ _TAGS = (
     _SELECTED + "SELECT DISTINCT s.motif, a.TAG, a.VAL FROM selected s JOIN MATRIX_ANNOTATION a USING (ID)"
     " WHERE a.TAG IN ('family', 'class') ORDER BY s.motif, a.TAG, a.VAL"
 )
+_SPECIES = _SELECTED + (
+    "SELECT DISTINCT s.motif, t.SPECIES FROM selected s JOIN MATRIX_SPECIES o USING (ID)"
+    " JOIN TAX t ON t.TAX_ID = CAST(o.TAX_ID AS INTEGER) ORDER BY 1, 2"
+)
 _PROTEINS = _SELECTED + "SELECT DISTINCT p.ACC, s.motif FROM selected s JOIN MATRIX_PROTEIN p USING (ID) ORDER BY 1, 2"
 
 
@@ -73,8 +77,8 @@ def read() -> SourceTables:
     file = _database()
     try:
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
-            motifs, counts, tags, links = (
-                connection.execute(sql).fetchall() for sql in (_MOTIFS, _COUNTS, _TAGS, _PROTEINS)
+            motifs, counts, tags, origins, links = (
+                connection.execute(sql).fetchall() for sql in (_MOTIFS, _COUNTS, _TAGS, _SPECIES, _PROTEINS)
             )
     except sqlite3.Error as error:
         raise SourceError(f"The JASPAR database {file} cannot be read: {error}.", "Install pyjaspar again.") from error
@@ -89,6 +93,7 @@ def read() -> SourceTables:
             )
     families = _grouped((motif, value) for motif, tag, value in tags if tag == "family")
     classes = _grouped((motif, value) for motif, tag, value in tags if tag == "class")
+    species = _grouped(origins)
     ids = [motif for motif, _ in motifs]
     nodes = pa.table(
         {
@@ -96,6 +101,7 @@ def read() -> SourceTables:
             "name": pa.array([name for _, name in motifs], pa.string()),
             "family": pa.array(["; ".join(families[motif]) for motif in ids], pa.string()),
             "class": pa.array(["; ".join(classes[motif]) for motif in ids], pa.string()),
+            "species": pa.array(["; ".join(species[motif]) for motif in ids], pa.string()),
             "width": pa.array([len(pfm[motif]) // 4 for motif in ids], pa.int64()),
             "pfm": pa.array([pfm[motif] for motif in ids], pa.list_(pa.float64())),
         }

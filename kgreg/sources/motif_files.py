@@ -114,6 +114,7 @@ def read_official(files: Files, *, species: str = "human", release: str | None =
             "name": pa.array([motif.name for motif in motifs], pa.string()),
             "family": pa.array([motif.family for motif in motifs], pa.string()),
             "class": pa.array([motif.tf_class for motif in motifs], pa.string()),
+            "species": pa.array([""] * len(motifs), pa.string()),
             "width": pa.array([len(motif.counts) for motif in motifs], pa.int64()),
             "pfm": pa.array([list(chain(*motif.counts)) for motif in motifs], pa.list_(pa.float64())),
         }

@@ -21,7 +21,7 @@ from kgreg.store.queries import SOURCES_LOADED, check_statement
 log = logging.getLogger(__name__)
 
 #: Version of ``graphs/schema.ladybug.cypher``; raise it when a store written before can no longer be read.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 #: The node table that marks a complete store.
 MARKER = "Store"
 #: What is appended to the path of a store while it is being written.

@@ -20,7 +20,7 @@ from kgreg.store.neo4j_schema import STATE_LABELS, graph_schema, quoted
 from kgreg.store.queries import OPAQUE, SOURCES_LOADED, check_statement
 
 #: Version of the graph on a server; raise it when one loaded before can no longer be read.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 # A clause that writes: not a property (.set), label (:Set), parameter ($set) or key of a map (set: 1).
 _WRITES = re.compile(

@@ -100,7 +100,7 @@ def find_query(name: str) -> NamedQuery:
 def run_named(store: GraphStore, name: str, **parameters: Any) -> pa.Table:
     """Run a named query, or that of a ``.cypher`` file, and return its rows.
 
-    They are sorted by all columns, so that every store gives the same table.
+    They are sorted by all columns (but those of lists), so that every store gives the same table.
 
     Raises
     ------
@@ -116,7 +116,8 @@ def run_named(store: GraphStore, name: str, **parameters: Any) -> pa.Table:
             f" instead of {', '.join(query.columns)}.",
             "Make it return the columns that its first lines declare.",
         )
-    return table.sort_by([(column, "ascending") for column in query.columns])
+    keys = [field.name for field in table.schema if not pa.types.is_nested(field.type)]
+    return table.sort_by([(key, "ascending") for key in keys])
 
 
 def check_statement(cypher: str, parameters: Mapping[str, Any]) -> None:

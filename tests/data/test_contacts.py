@@ -22,7 +22,6 @@ from kgreg.data.contacts import (
     rewired_contacts,
     shifted_contacts,
 )
-from kgreg.data.contacts.windows import common_name
 from kgreg.errors import DataError, KgregError
 
 
@@ -38,6 +37,10 @@ def write(path: Path, text: str) -> Path:
 
 def triples(graph: ContactGraph) -> list[tuple[int, int, float]]:
     return list(zip(graph.one.tolist(), graph.two.tolist(), graph.weight.tolist(), strict=True))
+
+
+def common_name(chromosome: str) -> str:
+    return chromosome.removeprefix("chr")
 
 
 Line = tuple[str, int, int, str, int, int, float]

@@ -64,6 +64,7 @@ def test_networks_are_loaded_and_asked(folder: Path, knowledge_store_path: Path)
         around = run_named(opened, "gene_neighbourhood", genes=[CD79A], min_score=700).to_pylist()
         targets = run_named(opened, "tf_targets").to_pylist()
         motifs = run_named(opened, "tf_motif_targets", tfs=[CTCF]).to_pylist()
+        regulators = run_named(opened, "motifs_of_regulators", term="GO:0050853").to_pylist()
         signals = run_named(opened, "signalling_network").to_pylist()
     assert pairs == [{"protein": "STRING:9606.ENSP1", "other": "STRING:9606.ENSP2", "score": 950}]
     assert {(row["gene"], row["other"], row["score"]) for row in around} == {(CD79A, SYK, 950), (CD79A, LYN, 710)}
@@ -71,6 +72,7 @@ def test_networks_are_loaded_and_asked(folder: Path, knowledge_store_path: Path)
     assert {"source": CTCF, "target": SYK, "relation": "targets", "sign": -1} in signals
     assert {row["motif_name"] for row in motifs} == {"CTCF"}
     assert {row["target"] for row in motifs} == {CD79A, SYK}
+    assert {row["motif"] for row in regulators} == {row["motif"] for row in motifs}, "CD79A acts in GO:0050853"
 
 
 def sources_in(store: Path) -> set[str]:

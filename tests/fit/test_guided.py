@@ -61,7 +61,7 @@ class SqueezeNetwork(GuidedNetwork):
     def loss(self, passed: Passed, given: Given, target: torch.Tensor, task_loss: TaskLoss) -> torch.Tensor:
         return (passed.extra - given.x).square().mean()
 
-    def begin(self, given: Given) -> None:
+    def begin(self, given: Given, target: torch.Tensor) -> None:
         self.seen = len(given.x)
 
     def at_epoch(self, epoch: int) -> None:

@@ -129,7 +129,7 @@ class _Split:
 
 class _Samples:
     def __init__(self, task: str) -> None:
-        self.task = task
+        self.task, self.sequences = task, None
 
 
 def _metrics(task: str, nulls: Sequence[str], n_classes: int) -> dict[str, Any]:

@@ -25,6 +25,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "reactome_annotations": {"evidence_excluded": []},
     "reactome_hierarchy": {},
     "reactome_terms": {},
+    "motif_factors": {"motifs": ["MA0139.2", "MA0142.1"]},
+    "motif_matrices": {"motifs": ["MA0139.2"]},
+    "motifs": {},
+    "motifs_of_factors": {"factors": ["CTCF"]},
+    "motifs_of_families": {"families": ["POU domain factors"]},
+    "motifs_of_species": {"species": "Mus musculus"},
     "term_genes": {"term": "GO:0050853"},
 }
 GO_RELATIONS = ["is_a", "part_of", "regulates", "positively_regulates", "negatively_regulates"]
@@ -39,7 +45,14 @@ def store(knowledge_store_path: Path) -> Iterator[GraphStore]:
 def test_every_query_has_an_example_here() -> None:
     # Those about runs need one (tests/runs/test_writeback.py), those about networks more than is bundled
     # (tests/fetch/test_reading.py).
-    elsewhere = {"gene_neighbourhood", "signalling_network", "protein_interactions", "tf_motif_targets", "tf_targets"}
+    elsewhere = {
+        "motifs_of_regulators",
+        "gene_neighbourhood",
+        "signalling_network",
+        "protein_interactions",
+        "tf_motif_targets",
+        "tf_targets",
+    }
     assert {n for n in query_names() if not n.startswith("run")} - elsewhere == set(EXAMPLES)
 
 
@@ -51,7 +64,9 @@ def test_columns_and_parameters_are_those_declared(store: GraphStore, name: str)
     table = run_named(store, name, **EXAMPLES[name])
     assert tuple(table.column_names) == query.columns
     assert table.num_rows
-    rows = [tuple(row.values()) for row in table.to_pylist()]
+    rows = [
+        tuple(str(value) if isinstance(value, list) else value for value in row.values()) for row in table.to_pylist()
+    ]
     assert rows == sorted(rows)
     assert len(set(rows)) == len(rows)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kgreg.data.sequence.chromosomes import match_chromosome
 from kgreg.errors import DataError, some
 
 #: Above any position of a chromosome.
@@ -53,11 +54,10 @@ class Windows:
             )
         table = table.assign(chrom=table["chrom"].astype(str), **number.astype(np.int64))
         object.__setattr__(self, "table", table)
-        names = table["chrom"].unique()
-        common = pd.Series([common_name(name) for name in names], index=names)
-        twice = common[common.duplicated(keep=False)]
-        if len(twice):
-            raise DataError(f"Chromosomes have two names: {some(twice.index)}.", "Call each by one.")
+        names = self.chromosomes
+        twice = [name for name in names if match_chromosome(name, set(names) - {name})]
+        if twice:
+            raise DataError(f"Chromosomes have two names: {some(twice)}.", "Call each by one.")
         self._check_order()
 
     def __len__(self) -> int:
@@ -98,11 +98,8 @@ class Windows:
 
     def code_of(self, name: str) -> int:
         """Return the position in ``chromosomes`` of a chromosome, by this or its other name (1, chr1); -1: none."""
-        return self._by_name.get(common_name(name), -1)
-
-    @cached_property
-    def _by_name(self) -> dict[str, int]:
-        return {common_name(name): code for code, name in enumerate(self.chromosomes)}
+        known = match_chromosome(name, self.chromosomes)
+        return -1 if known is None else self.chromosomes.index(known)
 
     def overlapping(
         self, codes: NDArray[np.int64], starts: NDArray[np.int64], ends: NDArray[np.int64]
@@ -121,10 +118,3 @@ class Windows:
         first = np.searchsorted(own_ends, base + starts, side="right")
         last = np.searchsorted(own_starts, base + ends, side="left")
         return first.astype(np.int64), np.maximum(first, last).astype(np.int64)
-
-
-def common_name(chromosome: str) -> str:
-    """Return what "chr1" and "1", "chrM" and "MT" have in common: the name without "chr", in capitals."""
-    name = chromosome.strip().upper()
-    name = name.removeprefix("CHR") or name
-    return "M" if name == "MT" else name

@@ -135,7 +135,7 @@ class TermAutoencoder(GuidedNetwork):
         self.head = nn.Linear(len(terms) + n_covariates, n_outputs)
         self._grown = 1.0
 
-    def begin(self, given: Given) -> None:
+    def begin(self, given: Given, target: Tensor) -> None:
         """Start the reconstruction at the mean of the training samples.
 
         Raises

@@ -244,10 +244,10 @@ def test_negative_binomials_refuse_what_is_no_count(wrong: float) -> None:
     network, _ = make(likelihood="nb")
     given = hierarchies.given(counts=True)
     with torch.no_grad():
-        network.begin(given)
+        network.begin(given, torch.zeros(0))
         given.x[2, 3] = wrong
         with pytest.raises(FitError, match="needs counts") as caught:
-            network.begin(given)
+            network.begin(given, torch.zeros(0))
     assert 'scale = "none"' in str(caught.value)
 
 

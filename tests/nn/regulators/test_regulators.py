@@ -124,7 +124,7 @@ def trained():  # type: ignore[no-untyped-def]
 def test_the_planted_factors_are_found(trained) -> None:  # type: ignore[no-untyped-def]
     result, planted = trained
     ranking = explain(result).ranking.query("output == 'all'")
-    for kind in ("term", "gene"):
+    for kind in ("tf", "gene"):
         own = ranking[ranking["kind"] == kind]
         assert len(own) == 25
         assert roc_auc_score(planted[own["label"]], own["score"]) >= 0.9

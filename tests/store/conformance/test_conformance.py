@@ -18,9 +18,12 @@ from tests.store.conformance.graph_slice import HOSTILE, SLICED, as_source, netw
 # Parameter of a named query -> a value with which every query that takes it finds something in the slice.
 VALUES: dict[str, Any] = {
     "evidence_excluded": ["ND", "IEA"],
+    "factors": ["PAX5", "TP53"],
+    "families": ["Jun-related", "p53-related factors"],
     "genes": ["NCBIGene:973"],
     "min_score": 700,
     "most": 3,
+    "motifs": ["MA0106.3", "MA0014.4"],
     "namespace": "biological_process",
     "other": "r2",
     "other_output": "all",
@@ -29,6 +32,7 @@ VALUES: dict[str, Any] = {
     "relations": ["is_a", "part_of"],
     "root": "GO:0042113",
     "run": "r1",
+    "species": "Homo sapiens",
     "symbol": "CD79A",
     "term": "GO:0042113",
     "tfs": ["NCBIGene:7157"],
