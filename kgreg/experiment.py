@@ -12,11 +12,11 @@ from pydantic import ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from kgreg.errors import ExperimentError
+from kgreg.experiment_data import DataSection
 from kgreg.experiment_errors import explain
 from kgreg.experiment_sections import (
     NETWORKS,
     AnyNetwork,
-    DataSection,
     DecodeSection,
     KnockoutsSection,
     KnowledgeSection,

@@ -111,6 +111,16 @@ def test_regression_has_one_output_and_no_classes() -> None:
     assert [output["name"] for output in embedded(html, "explorer")["outputs"]] == ["all samples"]
 
 
+def test_sequences_have_a_length_and_what_was_mended_and_left_out_is_counted() -> None:
+    made = contents()
+    sequences = {"length": 200, "repairs": {"letters N": 12, "intervals named otherwise": 2}}
+    data = {**made.data, "sequences": sequences, "left_out": {"records without a letter": 3}}
+    text = words(render_report(replace(made, data=data)))
+    assert "of 200 letters" in text
+    assert "12 letters N; 2 intervals named otherwise" in text
+    assert "left out 3 records without a letter" in text
+
+
 def test_survival_is_drawn_with_its_concordance_and_events() -> None:
     html = render_report(contents(task="survival"))
     text = words(html)
