@@ -10,6 +10,7 @@ from kgreg.nn.integration import BottleneckDesign, LateDesign, MoliDesign
 from kgreg.nn.motif.design import MotifDesign
 from kgreg.nn.ontology import OntologyAutoencoderDesign, TermAutoencoderDesign
 from kgreg.nn.regulators.design import RegulatorDesign
+from kgreg.nn.sequence.design import SequenceDesign
 
 #: Every kind but the visible network, which has an :class:`kgreg.nn.Architecture`.
 KINDS: tuple[type[Design], ...] = (
@@ -24,6 +25,7 @@ KINDS: tuple[type[Design], ...] = (
     GraphDesign,
     RegulatorDesign,
     MotifDesign,
+    SequenceDesign,
 )
 
 #: ``[network] model`` -> design.
