@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from kgreg.blueprint.kinds import RANKED_KINDS
 from kgreg.blueprint.model import Blueprint
 
 
@@ -54,6 +55,17 @@ class ReportContents:
     run: Mapping[str, Any]
     edges: pd.DataFrame = field(default_factory=pd.DataFrame)
     controls: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def main_kind(self) -> str | None:
+        """The kind of inner node that a reader asks about first; None if none was ranked."""
+        kinds = set(self.ranking["kind"])
+        return next((kind for kind in RANKED_KINDS if kind in kinds and kind != "gene"), None)
+
+    @property
+    def has_genes(self) -> bool:
+        """Whether genes were ranked; networks that read DNA have none."""
+        return bool((self.ranking["kind"] == "gene").any())
 
     @property
     def has_terms(self) -> bool:
