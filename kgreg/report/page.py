@@ -16,6 +16,7 @@ from kgreg.report import (
     figures,
     inventory,
     knockout_figures,
+    motif_section,
     summary,
     tables,
     task_figures,
@@ -26,7 +27,7 @@ from kgreg.report.explorer import explorer_data
 from kgreg.report.hierarchy_view import hierarchy_plot
 from kgreg.report.numbers import count, fixed, name_of_metric, plural
 
-_TEMPLATES = ("report.html.j2", "macros.html.j2")
+_TEMPLATES = ("report.html.j2", "macros.html.j2", "motifs.html.j2")
 
 
 def write_report(contents: ReportContents, path: Path) -> Path:
@@ -93,7 +94,7 @@ def _figures(contents: ReportContents) -> dict[str, Any]:
     if data["task"] == "classification":
         drawn["confusion"] = figures.confusion_plot(contents.predictions, list(data["classes"]))
     elif data["task"] == "multilabel":
-        drawn["labels"] = task_figures.label_plot(metrics["labels"])
+        drawn["labels"] = task_figures.label_plot(metrics["labels"], names=metrics.get("arm_names"))
     elif data["task"] == "survival":
         drawn["survival"] = task_figures.survival_plot(contents.predictions, time or "time")
     else:
@@ -126,6 +127,8 @@ def _context(contents: ReportContents) -> dict[str, Any]:
         "verdict": summary.verdict(metrics),
         "tiles": summary.tiles(contents),
         "has_terms": contents.has_terms,
+        "has_genes": contents.has_genes,
+        "of_dna": "sequences" in contents.data,
         "metrics": metrics,
         "metric_table": summary.metric_table(metrics),
         "comparisons": summary.comparison_table(metrics),
@@ -136,6 +139,7 @@ def _context(contents: ReportContents) -> dict[str, Any]:
         "measure": contents.experiment.get("decode", {}).get("measure", "activation"),
         "controls": control_tables.control_panels(contents.controls),
         "edges": edge_tables.edge_panels(contents),
+        "motifs": motif_section.motif_section(contents),
         "knockouts": tables.knockout_panels(knockouts) if len(knockouts) else [],
         "n_knockouts": int(knockouts["knockout"].nunique()) if len(knockouts) else 0,
         "data": contents.data,
