@@ -1,4 +1,4 @@
-"""What known motifs bring on real peaks, and whether what was planted is found. The whole comparison is in benchmarks."""
+"""What known motifs bring on real peaks, and whether what was planted is found; in full in the benchmarks."""
 
 from __future__ import annotations
 

@@ -146,6 +146,8 @@ class MotifNetwork(GuidedNetwork):
     def _read_out(self, pooled: Tensor, new: Tensor | None, covariates: Tensor | None) -> Passed:
         """Return the pass of pooled scores of the motifs and of the de novo filters."""
         z = (self._activate(pooled) - self.mean) / self.sd * self.kept
+        if torch.is_grad_enabled() and not z.requires_grad:
+            z.requires_grad_()  # of a frozen bank: what is learned is decoded by derivatives with respect to z
         parts = [z]
         if self.de_novo is not None:
             parts.append(self.de_novo(new))
