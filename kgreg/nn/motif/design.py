@@ -76,7 +76,7 @@ class MotifDesign(Design):
     initial: Literal["motifs", "random"] = "motifs"
     mode: Literal["frozen", "regularised", "free"] = "regularised"
     strength: _Weight = 1e-3
-    filter_rate: _Weight = 10.0
+    filter_rate: _Weight = 5.0
     information: _Weight = 0.0
     filter_l1: _Weight = 0.0
     pooling: Pooling = "max"
