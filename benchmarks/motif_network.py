@@ -52,7 +52,7 @@ SEEDS = 10
 #: Draws on which it is chosen how filters are learned, beyond those that are reported.
 TUNING_DRAWS = {50: 2, 100: 1, 200: 1, 500: 1, 2000: 1}
 #: Most epochs that are tried.
-EPOCHS = {50: 30, 100: 30, 200: 20, 500: 6, 2000: 2}
+EPOCHS = {50: 25, 100: 25, 200: 20, 500: 8, 2000: 3}
 #: Sequences of the development chromosomes that are looked at.
 DEVELOPMENT_SIZE = 200
 
@@ -63,7 +63,7 @@ RELEVANT = ("Maf", "Jun", "Fos", "CREB", "CEBP", "B-ATF", "ATF-4", "XBP", "NRF",
 BACKGROUND = (0.29, 0.21, 0.21, 0.29)
 DESIGN = MotifDesign(background=BACKGROUND)
 TRAINING = TrainSettings(
-    architecture=DESIGN, learning_rate=0.01, weight_decay=0.0, optimiser="adam", batch_size=32, patience=5
+    architecture=DESIGN, learning_rate=0.01, weight_decay=0.0, optimiser="adam", batch_size=32, patience=10
 )
 
 
