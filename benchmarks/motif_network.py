@@ -52,7 +52,7 @@ SEEDS = 10
 #: Draws on which it is chosen how filters are learned, beyond those that are reported.
 TUNING_DRAWS = {50: 2, 100: 1, 200: 1, 500: 1, 2000: 1}
 #: Most epochs that are tried.
-EPOCHS = {50: 25, 100: 25, 200: 20, 500: 8, 2000: 3}
+EPOCHS = {50: 25, 100: 25, 200: 12, 500: 4, 2000: 1}
 #: Sequences of the development chromosomes that are looked at.
 DEVELOPMENT_SIZE = 200
 
@@ -133,15 +133,15 @@ def arms() -> list[Arm]:
     """Return the networks that are compared."""
     return [
         Arm("motifs", lambda seed: motifs()),
-        Arm("permuted motifs", lambda seed: motifs().rewire(seed)),
         Arm("random filters", lambda seed: motifs(), DESIGN.model_copy(update={"initial": "random"})),
-        Arm("motifs without the relevant families", lambda seed: motifs(RELEVANT), sizes=SIZES[:3]),
+        Arm("permuted motifs", lambda seed: motifs().rewire(seed)),
         Arm(
             "frozen motifs, ridge",
             lambda seed: motifs(),
             DESIGN.model_copy(update={"head_start": "ridge"}),
             tuned=False,
         ),
+        Arm("motifs without the relevant families", lambda seed: motifs(RELEVANT), sizes=(100,)),
     ]
 
 
