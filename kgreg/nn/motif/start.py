@@ -20,7 +20,7 @@ _PLAIN = 10.0
 EXPONENTS = (0, 1, 2, 4)
 FOLDS = 5
 #: Samples up to which two classes are told apart by kernels.
-_KERNEL_BELOW = 500
+_KERNEL_BELOW = 200
 #: Least size of a scale, so that no score is cut off for good.
 _LEAST_SCALE = 1e-4
 
