@@ -47,12 +47,12 @@ from kgreg.nn.motif.design import MotifDesign
 from kgreg.sources import jaspar
 
 TEST, DEVELOPMENT = ("chr1", "chr8", "chr21"), ("chr3", "chr12", "chr17")
-SIZES = (100, 200, 50, 500, 2000)
+SIZES = (50, 100, 200, 500, 2000)
 SEEDS = 10
 #: Draws on which it is chosen how filters are learned, beyond those that are reported.
 TUNING_DRAWS = {50: 2, 100: 1, 200: 1, 500: 1, 2000: 1}
 #: Most epochs that are tried.
-EPOCHS = {50: 25, 100: 25, 200: 12, 500: 4, 2000: 1}
+EPOCHS = {50: 25, 100: 25, 200: 25, 500: 4, 2000: 3}
 #: Sequences of the development chromosomes that are looked at.
 DEVELOPMENT_SIZE = 200
 
