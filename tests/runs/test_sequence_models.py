@@ -65,7 +65,7 @@ def of_motifs(tmp_path_factory: pytest.TempPathFactory) -> Run:
         {"kind": "flatten"},
     ]
     guide = {"guide": "motifs", "motifs": str(folder / "data" / "motifs.jaspar")}
-    return run_experiment(experiment(folder, layers, guide, length=50), workers=1)
+    return run_experiment(experiment(folder, layers, guide, length=50), until="explain", workers=1)
 
 
 def test_motifs_of_a_first_layer_are_ranked_with_their_factors(of_motifs: Run) -> None:
