@@ -61,7 +61,6 @@ def of_motifs(tmp_path_factory: pytest.TempPathFactory) -> Run:
     layers = [
         {"kind": "motifs", "filters": 8, "width": 12, "share": 0.5, "encoding": "log-odds", "threshold": [-6, -5]},
         {"kind": "pool", "width": 6},
-        {"kind": "recurrent", "units": 4},
         {"kind": "flatten"},
     ]
     guide = {"guide": "motifs", "motifs": str(folder / "data" / "motifs.jaspar")}
