@@ -36,7 +36,7 @@ class MotifDesign(Design):
     strength
         Of "regularised": the weight of the squared distance from the motifs, summed over all filters.
     filter_rate
-        Learning rate of the filters, as a factor of that of the head. Weight decay does not touch filters.
+        Learning rate of the filters, as a factor of that of ``[training]``. Weight decay does not touch filters.
     information, filter_l1
         Weights of the mean information content of the filters that are learned (bits a motif), and of the mean sum of
         their sizes.
