@@ -18,7 +18,9 @@ def test_the_family_is_complete() -> None:
     assert set(recipe_names()) >= {"binn", "dcell", "drugcell", "kpnn", "nest", "pnet"}
 
 
-@pytest.mark.parametrize("name", ["binn", "chaudhary", "dcell", "drugcell", "kpnn", "moli", "nest", "pnet"])
+@pytest.mark.parametrize(
+    "name", ["binn", "chaudhary", "dcell", "drugcell", "kpnn", "learnmotifs", "moli", "motif", "nest", "pnet"]
+)
 def test_keys_of_a_recipe_hold_where_the_file_has_none(name: str) -> None:
     recipe = read_recipe(name)
     own = {"network": "links.csv"} if name == "kpnn" else {}

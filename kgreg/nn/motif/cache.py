@@ -13,7 +13,7 @@ from torch import Tensor
 
 from kgreg.nn.motif.bank import MotifBank
 
-#: Bytes of scores that are kept in all; what was used longest ago goes first.
+#: Bytes of scores that are kept in all; what was used longest ago goes first, and more than this are not kept at all.
 LIMIT = 2 << 30
 
 
@@ -38,13 +38,16 @@ class ScoreCache:
         array = np.ascontiguousarray(codes.numpy())
         keys = [hashlib.blake2b(row, digest_size=16).digest() for row in array]
         new = list({key: i for i, key in enumerate(keys) if key not in self._rows}.items())
+        held = len(self._rows)
+        if (held + len(new)) * self._scores.itemsize * self._scores.shape[1] > LIMIT:
+            with torch.no_grad():
+                return bank(codes)  # type: ignore[no-any-return]
         if new:
             with torch.no_grad():
                 found = bank(codes[[i for _, i in new]]).numpy()
-            self._make_room(len(self._rows) + len(new))
-            for key, _ in new:
-                self._rows[key] = len(self._rows)
-            self._scores[len(self._rows) - len(new) : len(self._rows)] = found
+            self._make_room(held + len(new))
+            self._scores[held : held + len(new)] = found
+            self._rows.update({key: held + i for i, (key, _) in enumerate(new)})
         return torch.from_numpy(self._scores[[self._rows[key] for key in keys]])
 
     def _make_room(self, rows: int) -> None:

@@ -86,6 +86,8 @@ class MotifNetwork(GuidedNetwork):
         filters = starting_filters(design, blueprint)
         super().__init__(blueprint, n_outputs, list(filters), [1] * len(filters), n_covariates)
         self.design, self.link, self.judges = design, link, design.round_epochs > 0
+        if design.pooling != "max":  # the scores of all windows are held at once
+            self.piece = 256
         self._epoch = 0
         learns = design.mode != "frozen"
         self.bank = MotifBank(filters, design.pooling, design.n_top)
@@ -146,6 +148,8 @@ class MotifNetwork(GuidedNetwork):
     def _read_out(self, pooled: Tensor, new: Tensor | None, covariates: Tensor | None) -> Passed:
         """Return the pass of pooled scores of the motifs and of the de novo filters."""
         z = (self._activate(pooled) - self.mean) / self.sd * self.kept
+        if torch.is_grad_enabled() and not z.requires_grad:
+            z.requires_grad_()  # of a frozen bank: what is learned is decoded by derivatives with respect to z
         parts = [z]
         if self.de_novo is not None:
             parts.append(self.de_novo(new))
@@ -214,11 +218,20 @@ class MotifNetwork(GuidedNetwork):
         return [bank for bank in banks if bank.weight.requires_grad]
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """Return the head's parameters, and the filters with their own learning rate and no decay."""
+        """Return the head's weights, what else there is, and the filters: each has a learning rate of its own.
+
+        Adam moves every weight by about the learning rate, all motifs at once. A ridge head spreads over a thousand
+        motifs and has weights far below 1: it steps in proportion to them. Filters are not decayed.
+        """
         filters = [p for p in [self.threshold, *(bank.weight for bank in self._learned())] if p.requires_grad]
-        own = {id(p) for p in filters}
+        own = {id(p) for p in [self.head.weight, *filters]}
         rest = [p for p in self.parameters() if p.requires_grad and id(p) not in own]
-        groups: list[dict[str, Any]] = [{"params": rest}]
+        most = float(self.head.weight.detach().abs().max())
+        fitted = self.design.head_start in ("adaptive", "ridge") and most > 0
+        groups: list[dict[str, Any]] = [
+            {"params": [self.head.weight], "lr": learning_rate * (most if fitted else 1.0)},
+            {"params": rest},
+        ]
         if filters:
             groups.append({"params": filters, "lr": learning_rate * self.design.filter_rate, "weight_decay": 0.0})
         return groups

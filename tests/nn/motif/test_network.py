@@ -223,3 +223,31 @@ def test_data_without_sequences_are_refused() -> None:
 def test_knowledge_without_motifs_is_refused() -> None:
     with pytest.raises(FitError, match="no motifs"):
         MotifDesign().build(replace(BLUEPRINT, motifs=BLUEPRINT.motifs.iloc[:0]), 2)
+
+
+@pytest.mark.parametrize("options", [{}, FULL | {"threshold": None, "activation": "none"}])
+def test_the_design_counts_what_the_network_has(options: dict[str, Any]) -> None:
+    design = MotifDesign(**options)
+    assert design.size(BLUEPRINT, 2)[0] == design.build(BLUEPRINT, 2, link="softmax").n_parameters()
+
+
+def test_motifs_that_are_not_needed_fall_silent() -> None:
+    samples = planted_samples()
+    model = fit(samples, head_start="ridge", mode="frozen", prune="all", round_epochs=2, tolerance=0.01)
+    network = model.network
+    assert isinstance(network, MotifNetwork)
+    assert 1 <= network.kept.sum() < 6
+    assert network.kept[0] == 1
+    levels = network.compute(given_of(samples)).levels[0]
+    assert (levels[:, network.kept == 0] == 0).all()
+    assert quality(model, samples) > 0.9
+
+
+@pytest.mark.parametrize("mode", ["frozen", "free"])
+def test_motifs_have_derivatives_in_every_mode(mode: str) -> None:
+    samples = planted_samples(n=30)
+    network = begun(samples, mode=mode)
+    passed = network.compute(given_of(samples))
+    (slope,) = torch.autograd.grad(passed.outputs[:, 1].sum(), passed.levels[0])
+    weight = (network.head.weight * network.scale)[1].detach()
+    torch.testing.assert_close(slope, weight.expand_as(slope))
