@@ -118,7 +118,7 @@ def _filters(contents: ReportContents, found: SequenceSummary) -> list[dict[str,
 
 
 def _logo(values: NDArray[Any] | None, title: str, *, turned: bool = False) -> Markup | str:
-    return "" if values is None else motif_logo(values, title, height=46, turned=turned)
+    return "" if values is None else motif_logo(values, title, cell=9, height=42, turned=turned)
 
 
 def _examples(found: SequenceSummary) -> list[dict[str, Any]]:
