@@ -142,7 +142,8 @@ def show_metrics(run: Run) -> None:
         draws = f" (n = {arm['draws']})" if arm["arm"] in ("rewired", "labels", "control") else ""
         cells = [_with_interval(arm["metrics"][name], "mean") for name in names]
         kind, comma, more = arm["arm"].partition(",")
-        table.add_row(_ARM_NAMES.get(kind, kind) + comma + more + draws, *cells)
+        name = metrics.get("arm_names", {}).get(kind, _ARM_NAMES.get(kind, kind))
+        table.add_row(name + comma + more + draws, *cells)
     out.print(table)
     out.print(metrics["verdict"], style="italic", highlight=False)
 
@@ -150,6 +151,9 @@ def show_metrics(run: Run) -> None:
 def show_ranking(run: Run, n: int = 3, output: str | None = None) -> None:
     """Print the best subsystems and genes of every output."""
     explanation = run.explanation
+    if explanation.ranking.empty:
+        out.print("Nothing is ranked: the network has no part with a name of the graph.", style="italic")
+        return
     outputs = [output] if output is not None else list(dict.fromkeys(explanation.ranking["output"]))
     networks = int(explanation.ranking["n"].max())
     table = Table(

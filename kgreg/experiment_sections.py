@@ -215,7 +215,7 @@ class TrainingSection(Section):
     stop_fraction: Annotated[float, Field(gt=0, lt=0.6)] = 0.15
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
-    optimiser: Literal["adamw", "adam", "amsgrad", "adagrad", "sgd"] = "adamw"
+    optimiser: Literal["adamw", "adam", "amsgrad", "adagrad", "rmsprop", "sgd"] = "adamw"
     betas: tuple[Share, Share] = (0.9, 0.999)
     epsilon: Annotated[float, Field(gt=0)] = 1e-8
     momentum: Share = 0.9

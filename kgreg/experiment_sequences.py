@@ -18,6 +18,7 @@ class SequencesSection(BaseModel):
     ``labels`` a table of what is known of its sequences (``[data] label`` names the column), or ``targets`` a bigWig
     file whose ``statistic`` over each window is regressed. BED files need a ``genome``. ``length`` is that of all
     sequences. ``negatives`` are a class of their own, drawn for every sequence. ``test_chromosomes`` fix the split.
+    ``blocks`` are tables of numbers by the names of the sequences, which a layer "join" reads.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -31,9 +32,11 @@ class SequencesSection(BaseModel):
     genome: str | None = None
     length: Annotated[int, Field(ge=1)] | None = None
     ends: Literal["pad", "drop"] = "pad"
+    centre: Literal["middle", "summit"] = "middle"
     negatives: Literal["gc", "dinucleotide"] | None = None
     seed: int = Field(default=0, ge=0)
     test_chromosomes: list[str] = []
+    blocks: dict[str, str] = {}
 
     @property
     def paths(self) -> dict[str, list[str]]:
@@ -78,6 +81,6 @@ def resolve_sequence_paths(section: dict[str, Any], base: Path) -> dict[str, Any
     resolved_files: dict[str, Any] = {
         key: resolved(section[key]) for key in ("file", "labels", "genome") if section[key] is not None
     }
-    for key in ("files", "targets"):
+    for key in ("files", "targets", "blocks"):
         resolved_files |= {key: {name: resolved(paths) for name, paths in section[key].items()}}
     return section | resolved_files

@@ -203,7 +203,10 @@ def _refuse_too_few(samples: Samples, n_folds: int) -> None:
         if found < max(n_folds, 3):
             raise DataError(
                 f"There are {found} groups for {n_folds} folds.",
-                "Ask for fewer folds; at least 3 groups are needed to test, to stop by and to fit with.",
+                "Ask for fewer folds; at least 3 groups are needed to test, to stop by and to fit with."
+                + (
+                    ' Chromosomes are no groups with group = "none" in [data].' if samples.sequences is not None else ""
+                ),
             )
     if samples.task == "classification":
         # A class needs a sample to test, one to stop by and one to fit with, in every fold.

@@ -42,7 +42,8 @@ def node_importance(
     over the reference samples and, for classes, ``o_c`` is the logit minus the mean logit, which makes it immune to
     a shift common to all classes; for a label it is the logit, for survival the log hazard. Genes are scored in the
     same way through their scaled inputs, the modalities of a gene together (the sum of their attributions); one that a
-    sample lacks counts 0.
+    sample lacks counts 0. Of motifs, what is shown of an output is only what supports it by being there (``h_k`` raises
+    ``o_c``): otherwise the factor of one of two classes would lead the other class too, by its absence.
 
     "gradient": the mean over the samples of ``sum_k d y_c / d h_k``, where ``y_c`` is the prediction itself: the
     probability of a class or label, the value, the log hazard. It is the node weight of KPNN (Fortelny & Bock 2020),
@@ -80,11 +81,13 @@ def node_importance(
     signed = np.zeros((n_nodes, len(outputs)))
     size = np.zeros((n_nodes, len(outputs)))
     own = samples_of_outputs(model.task, target, len(outputs))
+    by_presence = bool(len(model.blueprint.motifs))
     for c, members in enumerate(own):
         for start in range(0, len(members), batch_size):
             rows = members[start : start + batch_size]
-            attribution = holders.extend(_attribute(model, readings.rows(rows), mean, centre, gene_of, c))
-            signed[:, c] += attribution.sum(axis=1)
+            found = _attribute(model, readings.rows(rows), mean, centre, gene_of, c, by_presence)
+            attribution, shown = (holders.extend(one) for one in found)
+            signed[:, c] += shown.sum(axis=1)
             size[:, c] += np.abs(attribution).sum(axis=1)
     counts = np.array([len(members) or np.nan for members in own])
     index = [*genes, *model.network.term_ids, *holders.ids]
@@ -110,9 +113,15 @@ def _mean_of_known(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _attribute(
-    model: FittedModel, readings: Readings, mean: Tensor, centre: Tensor, gene_of: NDArray[np.intp], output: int
-) -> NDArray[np.float64]:
-    """Return the attributions ``[n_nodes, batch]`` of samples to one output."""
+    model: FittedModel,
+    readings: Readings,
+    mean: Tensor,
+    centre: Tensor,
+    gene_of: NDArray[np.intp],
+    output: int,
+    by_presence: bool,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the attributions ``[n_nodes, batch]`` of samples to one output: all, and those that are shown of it."""
 
     def centred_logit(outputs: Tensor) -> Tensor:
         logit = outputs[:, output]
@@ -120,7 +129,11 @@ def _attribute(
 
     x, slope, out, through = _derivatives(model, readings, centred_logit)
     neurons = (out.hidden.detach() - mean[:, None]) * through
-    return _by_node(model, readings, (x - centre) * slope, neurons, gene_of)
+    inputs = (x - centre) * slope
+    every = _by_node(model, readings, inputs, neurons, gene_of)
+    if not by_presence:
+        return every, every
+    return every, _by_node(model, readings, inputs, neurons * (through > 0), gene_of)
 
 
 def _mean_gradients(model: FittedModel, readings: Readings, outputs: list[str], batch_size: int) -> pd.DataFrame:

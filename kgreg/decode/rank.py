@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from kgreg.blueprint.kinds import RANKED_KINDS
+from kgreg.blueprint.model import Blueprint
 from kgreg.data.targets import ONE_OUTPUT
 from kgreg.decode.controls import compare_with_controls, network_errors, relative
+from kgreg.decode.holders import Holders
 from kgreg.decode.importance import ALL, Measure, node_importance
 from kgreg.decode.intervals import mean_interval
 from kgreg.errors import DataError
@@ -215,7 +217,7 @@ def agreement(values: NDArray[np.float64]) -> dict[str, float]:
 
 def _node_table(result: CrossValidation, nodes: list[str]) -> pd.DataFrame:
     table = result.blueprint.nodes.set_index("id").loc[nodes]
-    below = {node: len(genes) for node, genes in result.blueprint.gene_sets().items()}
+    below = _sizes(result.blueprint)
     return pd.DataFrame(
         {
             "node": nodes,
@@ -225,6 +227,15 @@ def _node_table(result: CrossValidation, nodes: list[str]) -> pd.DataFrame:
             "n_genes": [below.get(node, 1) for node in nodes],
         }
     )
+
+
+def _sizes(blueprint: Blueprint) -> dict[str, int]:
+    """Return how many genes are at or below a node; of DNA: the letters of a motif, how many motifs others hold."""
+    if not len(blueprint.motifs):
+        return {node: len(genes) for node, genes in blueprint.gene_sets().items()}
+    widths = {motif: len(counts) for motif, counts in blueprint.motif_matrices().items()}
+    holders = Holders.of(blueprint, list(widths))
+    return widths | dict(zip(holders.ids, holders.members.getnnz(axis=1).tolist(), strict=True))
 
 
 def _found(values: NDArray[np.float64], kinds: NDArray[Any]) -> NDArray[np.float64]:

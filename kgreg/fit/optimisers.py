@@ -17,6 +17,9 @@ def make_optimiser(groups: list[dict[str, Any]], settings: TrainSettings) -> Any
         optimiser = torch.optim.SGD(groups, momentum=settings.momentum, **common)
     elif settings.optimiser == "adagrad":
         optimiser = torch.optim.Adagrad(groups, eps=settings.epsilon, **common)
+    elif settings.optimiser == "rmsprop":
+        del common["fused"]  # it has no such kernel
+        optimiser = torch.optim.RMSprop(groups, alpha=settings.betas[1], eps=settings.epsilon, **common)
     elif settings.optimiser == "adamw":
         optimiser = torch.optim.AdamW(groups, betas=settings.betas, eps=settings.epsilon, **common)
     else:

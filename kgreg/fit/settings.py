@@ -26,7 +26,8 @@ class TrainSettings:
         network; what is said of heads below is of the former alone.
     learning_rate, weight_decay, optimiser, betas, epsilon, momentum
         "adamw" (decay apart from the gradient), "adam" (decay in it), "amsgrad" (Adam that remembers the largest second
-        moment), "adagrad" or "sgd", with their constants; ``momentum`` is that of "sgd".
+        moment), "adagrad", "rmsprop" (whose smoothing is the second of ``betas``) or "sgd", with their constants;
+        ``momentum`` is that of "sgd".
     decay_biases
         Whether the decay takes biases and the scales and shifts of batch normalisation too.
     covariate_rate
@@ -65,7 +66,7 @@ class TrainSettings:
     architecture: Architecture | Design = field(default_factory=Architecture)
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
-    optimiser: Literal["adamw", "adam", "amsgrad", "adagrad", "sgd"] = "adamw"
+    optimiser: Literal["adamw", "adam", "amsgrad", "adagrad", "rmsprop", "sgd"] = "adamw"
     betas: tuple[float, float] = (0.9, 0.999)
     epsilon: float = 1e-8
     momentum: float = 0.9

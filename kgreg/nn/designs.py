@@ -9,6 +9,7 @@ from kgreg.nn.graphs.design import GraphDesign
 from kgreg.nn.integration import BottleneckDesign, LateDesign, MoliDesign
 from kgreg.nn.motif.design import MotifDesign
 from kgreg.nn.ontology import OntologyAutoencoderDesign, TermAutoencoderDesign
+from kgreg.nn.sequence.design import SequenceDesign
 
 #: Every kind but the visible network, which has an :class:`kgreg.nn.Architecture`.
 KINDS: tuple[type[Design], ...] = (
@@ -22,6 +23,7 @@ KINDS: tuple[type[Design], ...] = (
     Multiview,
     GraphDesign,
     MotifDesign,
+    SequenceDesign,
 )
 
 #: ``[network] model`` -> design.

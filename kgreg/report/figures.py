@@ -39,7 +39,7 @@ def metric_plot(metrics: Mapping[str, Any], metric: str = "") -> Any:
     arms = [arm for arm in metrics["arms"] if metric in arm["metrics"]]
     traces = []
     for arm in arms:
-        name = name_of_arm(arm["arm"])
+        name = name_of_arm(arm["arm"], metrics.get("arm_names"))
         colour = ARM_COLOURS.get(kind_of_arm(arm["arm"]), QUIET)
         known = [(fold, value) for fold, value in enumerate(arm["folds"][metric]) if is_known(value)]
         traces.append(
@@ -66,7 +66,7 @@ def metric_plot(metrics: Mapping[str, Any], metric: str = "") -> Any:
                 hovertemplate=f"{name}: {words}<extra></extra>",
             )
         )
-    names = [name_of_arm(arm["arm"]) for arm in arms]
+    names = [name_of_arm(arm["arm"], metrics.get("arm_names")) for arm in arms]
     better = " (lower is better)" if metric in LOWER_IS_BETTER else ""
     plot = figure(
         *traces,
@@ -82,8 +82,9 @@ def metric_plot(metrics: Mapping[str, Any], metric: str = "") -> Any:
 
 def comparison_plot(metrics: Mapping[str, Any]) -> Any:
     """Return the differences graph network - other arm on the main metric, with intervals; zero is no difference."""
-    order, unit = in_order(metrics["comparisons"]), metrics["unit"]
-    names = [f"Graph − {name_of_arm(other).lower()}" for other in order]
+    order, unit, called = in_order(metrics["comparisons"]), metrics["unit"], metrics.get("arm_names")
+    own = name_of_arm("graph", called).removesuffix(" network")
+    names = [f"{own} − {name_of_arm(other, called).lower()}" for other in order]
     values = [metrics["comparisons"][other] for other in order]
     colours = [ACCENT if c["low"] > 0 else AGAINST if c["high"] < 0 else QUIET for c in values]
     traces = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 #: Printed for a number that is not known.
@@ -96,10 +96,10 @@ def name_of_metric(metric: str) -> str:
     return _METRICS.get(metric, metric.replace("_", " "))
 
 
-def name_of_arm(arm: str) -> str:
-    """Return what a reader calls an arm."""
+def name_of_arm(arm: str, names: Mapping[str, str] | None = None) -> str:
+    """Return what a reader calls an arm; ``names`` are those of this run, where they are not the usual ones."""
     kind, comma, more = arm.partition(",")
-    return _ARMS.get(kind, kind) + comma + more
+    return (names or {}).get(kind, _ARMS.get(kind, kind)) + comma + more
 
 
 def kind_of_arm(arm: str) -> str:

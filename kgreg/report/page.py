@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
+from kgreg.blueprint.kinds import RANKED_KINDS
 from kgreg.disk import replace_text
 from kgreg.errors import OutputError
 from kgreg.report import (
@@ -94,7 +95,7 @@ def _figures(contents: ReportContents) -> dict[str, Any]:
     if data["task"] == "classification":
         drawn["confusion"] = figures.confusion_plot(contents.predictions, list(data["classes"]))
     elif data["task"] == "multilabel":
-        drawn["labels"] = task_figures.label_plot(metrics["labels"])
+        drawn["labels"] = task_figures.label_plot(metrics["labels"], names=metrics.get("arm_names"))
     elif data["task"] == "survival":
         drawn["survival"] = task_figures.survival_plot(contents.predictions, time or "time")
     else:
@@ -128,6 +129,12 @@ def _context(contents: ReportContents) -> dict[str, Any]:
         "tiles": summary.tiles(contents),
         "has_terms": contents.has_terms,
         "has_genes": contents.has_genes,
+        "factors": [
+            {"kind": kind, "title": RANKED_KINDS[kind], "panels": tables.ranking_panels(contents, kind)}
+            for kind in ("family", "tf", "motif")
+            if (contents.ranking["kind"] == kind).any()
+        ],
+        "of_dna": "sequences" in contents.data,
         "metrics": metrics,
         "metric_table": summary.metric_table(metrics),
         "comparisons": summary.comparison_table(metrics),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from kgreg.blueprint.kinds import RANKED_KINDS
 from kgreg.report.contents import ReportContents
 from kgreg.report.numbers import (
     LOWER_IS_BETTER,
@@ -36,6 +37,13 @@ def asked(contents: ReportContents) -> str:
     }.get(data["task"], ("predict", f"“{data['label']}”"))
     parts = [plural(network[key], word) for key, word in (("terms", "term"), ("interactions", "interaction"))]
     shown = [part for part, key in zip(parts, ("terms", "interactions"), strict=True) if network[key]]
+    if network.get("motifs"):
+        return (
+            f"Can a network that begins with {plural(network['motifs'], 'motif')} ({guide(contents)}) {verb} {what} in "
+            f"{plural(data['samples'], 'sequence')}, and which factors does it use?"
+        )
+    if "sequences" in data:
+        return f"Can a network {verb} {what} in {plural(data['samples'], 'sequence')}?"
     return (
         f"Can a network wired like {guide(contents)} ({' and '.join(shown)} over "
         f"{plural(network['genes'], 'gene')}) {verb} {what} in {plural(data['samples'], 'sample')}, and which of "
@@ -58,14 +66,19 @@ def verdict(metrics: Mapping[str, Any]) -> dict[str, Any]:
     order = in_order(comparisons)
     tones = [_tone(comparisons[name]) for name in order]
     if not sentences:
-        sentences = ["Nothing was compared: neither rewired graphs nor a linear baseline were trained."]
+        sentences = ["Nothing was compared: neither null networks nor a linear baseline were trained."]
     headline, grounds = (sentences[-1], sentences[:-1]) if "rewired" in comparisons else ("", sentences)
     tones += ["neutral"] * (len(grounds) - len(tones))
     return {
-        "headline": headline or "Whether the knowledge helped was not tested: no rewired graph was trained.",
+        "headline": headline or f"Whether the knowledge helped was not tested: no {_null(metrics)} was trained.",
         "tone": tones[0] if "rewired" in comparisons else "neutral",
         "grounds": list(zip(tones[: len(grounds)], grounds, strict=True)),
     }
+
+
+def _null(metrics: Mapping[str, Any]) -> str:
+    """Return what one draw of the null of the knowledge is called."""
+    return "network on permuted motifs" if metrics.get("arm_names") else "rewired graph"
 
 
 def _tone(comparison: Mapping[str, Any]) -> str:
@@ -85,7 +98,7 @@ def tiles(contents: ReportContents) -> list[dict[str, str]]:
         shown.append(
             {
                 "arm": kind_of_arm(arm["arm"]),
-                "name": name_of_arm(arm["arm"]),
+                "name": name_of_arm(arm["arm"], metrics.get("arm_names")),
                 "value": fixed(value["mean"], 2),
                 "range": f"95 % interval {fixed(value['low'], 2)} to {fixed(value['high'], 2)}"
                 if is_known(value["low"])
@@ -93,19 +106,22 @@ def tiles(contents: ReportContents) -> list[dict[str, str]]:
                 "note": f"{name_of_metric(main)}, n = {plural(value['n'], metrics['unit'])}{draws}, seed {seed}",
             }
         )
-    if not contents.has_terms:
+    kind = contents.main_kind
+    if kind is None:
         return shown
-    terms = contents.ranking[(contents.ranking["kind"] == "term") & (contents.ranking["output"] == "all")]
-    tested = terms[terms["q"].notna()]
-    stable = contents.stability.get("term", {})
+    nodes = contents.ranking[(contents.ranking["kind"] == kind) & (contents.ranking["output"] == "all")]
+    tested = nodes[nodes["q"].notna()]
+    stable = contents.stability.get(kind, {})
+    null = _null(metrics)
     shown.append(
         {
             "arm": "",
-            "name": f"Subsystems, q < {ALPHA}",
+            "name": f"{RANKED_KINDS[kind].capitalize()}, q < {ALPHA}",
             "value": f"{count((tested['q'] < ALPHA).sum())} of {count(len(tested))}" if len(tested) else "not tested",
-            "range": "stand out from rewired graphs, all outputs together"
+            "range": f"stand out from {null.replace('network on', 'networks on').replace('graph', 'graphs')}, all "
+            "outputs together"
             if len(tested)
-            else "no rewired graph was trained",
+            else f"no {null} was trained",
             "note": f"mean rank agreement of {plural(int(stable.get('networks', 0)), 'network')}: "
             f"{fixed(stable.get('rank_correlation'), 2)}, seed {seed}",
         }
@@ -126,7 +142,7 @@ def metric_table(metrics: Mapping[str, Any]) -> dict[str, Any]:
             fewer = f"n = {n}" if n != most else ""
             cells.append({"text": interval(value.get("mean"), value.get("low"), value.get("high"), 3), "fewer": fewer})
         draws = plural(arm["draws"], "draw") if arm["draws"] > 1 else ""
-        name = name_of_arm(arm["arm"])
+        name = name_of_arm(arm["arm"], metrics.get("arm_names"))
         rows.append({"arm": kind_of_arm(arm["arm"]), "name": name, "draws": draws, "cells": cells})
     return {
         "metrics": [
@@ -141,16 +157,18 @@ def metric_table(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 def comparison_table(metrics: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return the comparisons of the graph network with the other arms."""
+    called = metrics.get("arm_names")
+    own = name_of_arm("graph", called)
     return [
         {
-            "name": f"Graph network − {name_of_arm(other).lower()}",
+            "name": f"{own} − {name_of_arm(other, called).lower()}",
             "difference": interval(c["difference"], c["low"], c["high"], 3, sign=True),
             "p": probability(c["p"]),
             "n": str(c["n"]),
             "tone": _tone(c),
             "meaning": {
-                "good": "graph network better",
-                "bad": "graph network worse",
+                "good": f"{own.lower()} better",
+                "bad": f"{own.lower()} worse",
                 "neutral": "no difference shown",
             }[_tone(c)],
         }
@@ -174,7 +192,9 @@ def label_table(metrics: Mapping[str, Any]) -> dict[str, Any]:
             for v in values
         ]
         rows.append({"label": entry["label"], "cells": cells})
-    heads = [{"arm": name_of_arm(arm), "metric": name_of_metric(metric)} for arm, metric in columns]
+    heads = [
+        {"arm": name_of_arm(arm, metrics.get("arm_names")), "metric": name_of_metric(metric)} for arm, metric in columns
+    ]
     return {"columns": heads, "rows": rows}
 
 

@@ -78,13 +78,17 @@ def survival_plot(predictions: pd.DataFrame, time: str = "time", arm: str = "gra
     )
 
 
-def label_plot(labels: Sequence[Mapping[str, Any]], metric: str = "auroc") -> Any:
+def label_plot(
+    labels: Sequence[Mapping[str, Any]], metric: str = "auroc", names: Mapping[str, str] | None = None
+) -> Any:
     """Return a metric of every label with 95 % intervals, for every arm.
 
     Parameters
     ----------
     labels
         ``CrossValidation.summary()["labels"]``; the first 40 are drawn.
+    names
+        What arms are called, where it is not what they usually are.
     """
     shown = labels[:MOST_LABELS]
     found = {arm for entry in shown for arm in entry["arms"]}
@@ -102,7 +106,7 @@ def label_plot(labels: Sequence[Mapping[str, Any]], metric: str = "auroc") -> An
             go.Scatter(
                 x=[round(mean, 4) for mean, _, _ in spans],
                 y=[i + 0.7 * ((place + 0.5) / len(arms) - 0.5) for i, _, _ in own],
-                name=name_of_arm(arm),
+                name=name_of_arm(arm, names),
                 mode="markers",
                 marker={"size": 9, "symbol": "diamond", "color": colour},
                 error_x={
@@ -115,7 +119,7 @@ def label_plot(labels: Sequence[Mapping[str, Any]], metric: str = "auroc") -> An
                     "width": 3,
                 },
                 hovertext=[
-                    f"{short(label)}<br>{name_of_arm(arm)}: {interval(v['mean'], v['low'], v['high'], 3)}, "
+                    f"{short(label)}<br>{name_of_arm(arm, names)}: {interval(v['mean'], v['low'], v['high'], 3)}, "
                     f"n = {v['n']} folds"
                     for _, label, v in own
                 ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from kgreg.data.bundled import bundled_file
 from kgreg.data.multiomics import Modality, is_mudata, read_mudata, read_multiomics
 from kgreg.data.samples import Columns
 from kgreg.data.sequence import read_sequences
+from kgreg.data.sequence.blocks import read_blocks
 from kgreg.decode import Explanation
 from kgreg.experiment import Experiment
 from kgreg.experiment_sections import NetworkSection
@@ -104,12 +105,13 @@ def read_data(experiment: Experiment, data: AnnData | MuData | None = None) -> S
 
 
 def _read_dna(section: SequencesSection, columns: Columns) -> Samples:
-    return read_sequences(
+    samples = read_sequences(
         section.file or section.paths,
         columns,
         genome=section.genome,
         length=section.length,
         ends=section.ends,
+        centre=section.centre,
         negatives=section.negatives,
         labels=section.labels,
         targets=section.targets,
@@ -118,6 +120,7 @@ def _read_dna(section: SequencesSection, columns: Columns) -> Samples:
         test_chromosomes=section.test_chromosomes,
         seed=section.seed,
     )
+    return replace(samples, blocks=read_blocks(section.blocks, samples.names)) if section.blocks else samples
 
 
 def split_data(experiment: Experiment, samples: Samples) -> list[Split]:

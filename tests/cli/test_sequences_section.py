@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kgreg.errors import ExperimentError
+from kgreg.errors import DataError, ExperimentError
 from kgreg.experiment import make_experiment, read_experiment
 from kgreg.runs.stages import read_data, split_data
 
@@ -89,3 +89,7 @@ def test_samples_and_their_splits(tmp_path: Path) -> None:
     (split,) = split_data(fixed, read_data(fixed))
     assert set(samples.groups[split.test]) == {"chr1"}
     assert read_data(make_experiment({"data": {"sequences": sequences, "group": "none"}})).groups is None
+    many = make_experiment({"data": {"sequences": sequences}, "training": {"folds": 5}})
+    with pytest.raises(DataError, match="4 groups for 5 folds") as caught:
+        split_data(many, samples)
+    assert 'group = "none"' in caught.value.hint

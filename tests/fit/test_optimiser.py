@@ -55,8 +55,13 @@ def plain_loop(samples: Samples, split: Split, settings: TrainSettings, seed: in
         {"params": shifts, "lr": rate, "weight_decay": settings.weight_decay if settings.decay_biases else 0.0},
         {"params": covariates, "lr": rate * settings.covariate_rate, "weight_decay": 0.0},
     ]
-    make = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimiser]
-    optimiser = make([g for g in groups if g["params"]], betas=settings.betas, eps=settings.epsilon, fused=False)
+    used = [g for g in groups if g["params"]]
+    optimiser: torch.optim.Optimizer
+    if settings.optimiser == "rmsprop":
+        optimiser = torch.optim.RMSprop(used, alpha=settings.betas[1], eps=settings.epsilon)
+    else:
+        make = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimiser]
+        optimiser = make(used, betas=settings.betas, eps=settings.epsilon, fused=False)
     start = [group["lr"] for group in optimiser.param_groups]
     order = ShuffledBatches([len(target)], STEPS, [seed])
     network.train()
@@ -80,6 +85,7 @@ def plain_loop(samples: Samples, split: Split, settings: TrainSettings, seed: in
     [
         {},
         {"optimiser": "adam"},
+        {"optimiser": "rmsprop", "betas": (0.5, 0.8), "learning_rate": 1e-3},
         {"betas": (0.5, 0.7), "epsilon": 1e-3},
         {"optimiser": "adam", "epsilon": 1e-5, "decay": 0.3, "decay_every": 2},
         {"decay": 0.5, "decay_every": 1},

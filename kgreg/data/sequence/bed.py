@@ -27,8 +27,9 @@ def read_bed(path: Path | str, tally: Tally | None = None) -> pd.DataFrame:
 
     Returns
     -------
-    ``chrom, start, end, strand, name, line``: positions from 0, the end left out; ``strand`` "+", "-" or ""; ``name``
-    the fourth column ("" where there is none); ``line`` of the file.
+    ``chrom, start, end, strand, name, line, summit``: positions from 0, the end left out; ``strand`` "+", "-" or "";
+    ``name`` the fourth column ("" where there is none); ``line`` of the file; ``summit`` the position of the highest
+    signal, which files called ``.narrowPeak`` have in their tenth column, else -1.
 
     Raises
     ------
@@ -40,11 +41,12 @@ def read_bed(path: Path | str, tally: Tally | None = None) -> pd.DataFrame:
         If the file cannot be read.
     """
     tally = Tally() if tally is None else tally
-    rows: list[tuple[str, int, int, str, str, int]] = []
+    rows: list[tuple[str, int, int, str, str, int, int]] = []
+    peaks = str(path).lower().removesuffix(".gz").endswith(".narrowpeak")
     columns, header = 0, False
     for number, line in read_lines(path):
-        text = line.rstrip()
-        if not text or text.startswith(_PASSED_OVER[0]) or text.split()[0] in _PASSED_OVER[1:]:
+        text = line.rstrip(" \r")
+        if not text.strip() or text.startswith(_PASSED_OVER[0]) or text.split()[0] in _PASSED_OVER[1:]:
             continue
         fields = text.split("\t") if "\t" in text else text.split()
         where = f"{path}, line {number}"
@@ -62,10 +64,11 @@ def read_bed(path: Path | str, tally: Tally | None = None) -> pd.DataFrame:
         if columns and len(fields) != columns:
             raise DataError(f"{where}: {len(fields)} columns, where the lines before have {columns}.")
         columns = len(fields)
-        rows.append(_interval(fields, where, number))
+        summit = _summit(fields, where) if peaks else -1
+        rows.append((*_interval(fields, where, number), summit))
     if not rows:
         raise DataError(f"{path} holds no interval.", "Each line of a BED file begins with chromosome, start and end.")
-    table = pd.DataFrame(rows, columns=["chrom", "start", "end", "strand", "name", "line"])
+    table = pd.DataFrame(rows, columns=["chrom", "start", "end", "strand", "name", "line", "summit"])
     repeated = table.duplicated(["chrom", "start", "end", "strand"])
     if repeated.any():
         tally.left_out[REPEATED] += int(repeated.sum())
@@ -84,6 +87,17 @@ def _interval(fields: list[str], where: str, number: int) -> tuple[str, int, int
     if strand not in ("+", "-", "."):
         raise DataError(f"{where}, column 6: the strand is '{strand[:40]}'.", "Use +, - or . (not known).")
     return fields[0], start, end, strand.replace(".", ""), "" if name == "." else name, number
+
+
+def _summit(fields: list[str], where: str) -> int:
+    """Return the summit of a peak, which its tenth column gives as an offset from the start; -1: not known."""
+    if len(fields) < 10 or fields[9] == "-1":
+        return -1
+    start, end = int(fields[1]), int(fields[2])
+    summit = start + _position(fields[9], where, 10)
+    if summit >= end:
+        raise DataError(f"{where}, column 10: the summit lies {fields[9]} letters behind the start, beyond the end.")
+    return summit
 
 
 def _position(text: str, where: str, column: int) -> int:

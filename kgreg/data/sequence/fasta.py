@@ -63,7 +63,6 @@ def read_fasta(path: Path | str, tally: Tally | None = None) -> Iterator[FastaRe
     SourceError
         If the file cannot be read, is no text, or is cut off or damaged (see :func:`kgreg.sources.files.read_lines`).
     """
-    tally = Tally() if tally is None else tally
     name, header = "", 0
     lines: list[tuple[int, bytes]] = []
     for number, line in read_lines(path):
@@ -87,16 +86,18 @@ def read_fasta(path: Path | str, tally: Tally | None = None) -> Iterator[FastaRe
 
 
 def _record(
-    path: Path | str, name: str, header: int, lines: list[tuple[int, bytes]], tally: Tally
+    path: Path | str, name: str, header: int, lines: list[tuple[int, bytes]], tally: Tally | None
 ) -> Iterator[FastaRecord]:
     letters = b"".join(text for _, text in lines)
     if not letters:
-        tally.left_out[EMPTY] += 1
+        if tally is not None:
+            tally.left_out[EMPTY] += 1
         return
     codes = encode(letters)
     if codes.max() == NO_LETTER:
         _refuse_letter(path, name, lines)
-    count_letters(letters, tally.repairs)
+    if tally is not None:
+        count_letters(letters, tally.repairs)
     yield FastaRecord(name, header, codes)
 
 

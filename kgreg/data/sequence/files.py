@@ -16,7 +16,7 @@ from kgreg.data.sequence.bed import is_bed
 from kgreg.data.sequence.chromosomes import match_chromosome
 from kgreg.data.sequence.fasta import FastaFile
 from kgreg.data.sequence.genome import Genome
-from kgreg.data.sequence.intervals import Ends
+from kgreg.data.sequence.intervals import Centre, Ends
 from kgreg.data.sequence.tally import Tally
 from kgreg.data.sequence.windows import BedFile
 from kgreg.errors import DataError, some
@@ -93,7 +93,11 @@ class SequenceFiles:
 
 
 def open_files(
-    files: Mapping[str, Sequence[Path | str]], genome: Genome | None, length: int | None, ends: Ends
+    files: Mapping[str, Sequence[Path | str]],
+    genome: Genome | None,
+    length: int | None,
+    ends: Ends,
+    centre: Centre = "middle",
 ) -> SequenceFiles:
     """Look through files of sequences, and choose the length of the windows.
 
@@ -108,6 +112,8 @@ def open_files(
         ``LONGEST``.
     ends
         What becomes of windows of BED files that reach beyond their chromosome.
+    centre
+        What windows of BED files lie around.
 
     Raises
     ------
@@ -123,7 +129,7 @@ def open_files(
         for path in paths:
             if is_bed(path) and genome is None:
                 raise DataError(f"{path} is a BED file, which needs a genome.", 'Set genome = "... .fa".')
-            parts.append(BedFile(path, genome) if is_bed(path) and genome is not None else FastaFile(path))
+            parts.append(BedFile(path, genome, centre) if is_bed(path) and genome is not None else FastaFile(path))
             classes.append(label)
     if length is None:
         lengths = np.unique(np.concatenate([part.lengths for part in parts]))

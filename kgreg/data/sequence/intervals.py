@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 #: What becomes of a window that reaches beyond its chromosome.
 Ends = Literal["pad", "drop"]
+#: What the window of an interval lies around.
+Centre = Literal["middle", "summit"]
 
 #: Columns of a table of intervals. ``strand`` is "+", "-" or "". Where a place is not known, ``start`` and ``end`` are
 #: -1, and ``chrom`` is "" unless it is known.

@@ -19,7 +19,7 @@ from kgreg.data.samples import Columns, Samples, label_samples
 from kgreg.data.sequence.chromosomes import chromosome_groups, chromosome_parts
 from kgreg.data.sequence.files import SequenceFiles, open_files
 from kgreg.data.sequence.genome import Genome
-from kgreg.data.sequence.intervals import COLUMNS, Ends
+from kgreg.data.sequence.intervals import COLUMNS, Centre, Ends
 from kgreg.data.sequence.kmers import gc_content
 from kgreg.data.sequence.negatives import draw_gc_matched
 from kgreg.data.sequence.profiles import Statistic, read_track
@@ -61,6 +61,7 @@ def read_sequences(
     genome: Path | str | None = None,
     length: int | None = None,
     ends: Ends = "pad",
+    centre: Centre = "middle",
     negatives: Negatives | None = None,
     labels: Path | str | None = None,
     targets: Mapping[str, Path | str] | None = None,
@@ -88,6 +89,8 @@ def read_sequences(
         same for all, else of the longest, at most 1,000.
     ends
         Windows of BED files that reach beyond their chromosome: "pad" with unknown letters, or "drop".
+    centre
+        Windows of BED files lie around the "middle" of their intervals, or the "summit" of ``.narrowPeak`` files.
     negatives
         Beside the sequences, one for each, in the class "background": "gc", windows of the genome with the same GC
         content (:func:`draw_gc_matched`), or "dinucleotide", shuffled copies (:func:`dinucleotide_shuffle`).
@@ -122,7 +125,7 @@ def read_sequences(
     _refuse_options(named, by_class, columns, negatives, labels, targets, genome, test_chromosomes)
     with ExitStack() as stack:
         opened = None if genome is None else stack.enter_context(Genome(genome))
-        found = open_files(named, opened, length, ends)
+        found = open_files(named, opened, length, ends, centre)
         tally = Tally()
         table = None if labels is None else _labelled(found, read_any_table(Path(labels)), str(labels), tally)
         read = _read(found, opened, negatives, seed, folder, tally)

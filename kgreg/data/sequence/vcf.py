@@ -140,7 +140,7 @@ def _sites(path: Path | str) -> Iterator[tuple[int, list[str]]]:
     for number, line in read_lines(path):
         if line.startswith("##") or not line.strip():
             continue
-        fields = line.split("\t")
+        fields = line.split("\t", 5)
         if line.startswith("#"):
             if fields[:5] != _COLUMNS:
                 raise DataError(

@@ -14,7 +14,7 @@ from kgreg.data.sequence.bed import read_bed
 from kgreg.data.sequence.chromosomes import match_chromosomes
 from kgreg.data.sequence.codes import reverse_complement
 from kgreg.data.sequence.genome import Genome
-from kgreg.data.sequence.intervals import COLUMNS, Ends, names_of, windows_of
+from kgreg.data.sequence.intervals import COLUMNS, Centre, Ends, names_of, windows_of
 from kgreg.data.sequence.tally import Tally
 from kgreg.errors import DataError, some
 
@@ -49,19 +49,29 @@ class BedFile:
         Of the BED file.
     genome
         An open genome; chromosomes are called as in the BED file or with ``chr`` added or taken away.
+    centre
+        Windows lie around the "middle" of their intervals, or around the "summit" of peaks.
 
     Raises
     ------
     DataError, SourceError
-        As :func:`kgreg.data.sequence.bed.read_bed`; and if the genome has none of the chromosomes, or no interval
-        begins on its chromosome.
+        As :func:`kgreg.data.sequence.bed.read_bed`; and if the genome has none of the chromosomes, no interval begins
+        on its chromosome, or a peak has no summit where one is asked for.
     """
 
-    def __init__(self, path: Path | str, genome: Genome) -> None:
+    def __init__(self, path: Path | str, genome: Genome, centre: Centre = "middle") -> None:
         self.path = path
+        self._centre = centre
         self.tally = Tally()
         self._genome = genome
         table = read_bed(path, self.tally)
+        without = table[table["summit"] < 0]
+        if centre == "summit" and len(without):
+            raise DataError(
+                f"{path}, line {without['line'].iloc[0]}: there is no summit; {len(without)} of {len(table)} intervals "
+                "have none.",
+                'Summits are the tenth column of .narrowPeak files; else set centre = "middle".',
+            )
         matched = match_chromosomes(table["chrom"], genome.lengths, str(path), str(genome.path), self.tally.repairs)
         table = table.assign(chrom=matched)
         table = self._leave_out(table, table["chrom"] == "", NO_CHROMOSOME)
@@ -98,8 +108,11 @@ class BedFile:
         self._set(self._leave_out(self._table, beyond, DROPPED))
 
     def intervals(self, length: int) -> pd.DataFrame:
-        """Return the windows: ``chrom, start, end, strand``; they share their middle with the intervals."""
-        return windows_of(self._table[list(COLUMNS)], length)
+        """Return the windows: ``chrom, start, end, strand``; their middle is that of the intervals, or the summit."""
+        table = self._table[list(COLUMNS)]
+        if self._centre == "summit":
+            table = table.assign(start=self._table["summit"], end=self._table["summit"] + 1)
+        return windows_of(table, length)
 
     def rows(self, length: int, counts: Counter[str] | None = None) -> Iterator[NDArray[np.uint8]]:
         """Yield the codes of the windows in blocks ``[b, length]``; the strand "-" is read in its own direction.

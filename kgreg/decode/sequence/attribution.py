@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from kgreg.decode.sequence.functions import Codes, device_of, encode, evaluating, read
 from kgreg.errors import DataError, FitError
+from kgreg.fit.threads import own_threads
 from kgreg.nn.sequence.encoding import UNKNOWN
 from kgreg.optional import need
 
@@ -169,7 +170,7 @@ def shuffled(sequences: Codes, copies: int, seed: int = 0) -> Tensor:
     ersatz = need("tangermeme.ersatz", "seq")
     encoded = encode(sequences).to(torch.int8)
     out = encoded[:, None].repeat(1, copies, 1, 1)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), own_threads():
         warnings.simplefilter("ignore")  # that a short or monotonous sequence has few shuffles
         for (start, end), rows in _stretches(np.asarray(sequences)).items():
             if end - start > 1:

@@ -152,7 +152,7 @@ def _patterns(
 def first_layers(function: nn.Module) -> list[_FirstLayer]:
     """Return the filters that read the sequence: of one or two banks, or of a convolution; none of other networks."""
     network: Any = function.network if isinstance(function, SequenceFunction) else function
-    banks = [getattr(network, name, None) for name in ("bank", "de_novo")]
+    banks = [getattr(network, "bank", None), getattr(getattr(network, "de_novo", None), "bank", None)]
     found = [_FirstLayer(list(bank.ids), bank.widths, bank.score_map) for bank in banks if isinstance(bank, Bank)]
     if found:
         return found

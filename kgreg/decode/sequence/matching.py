@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kgreg.decode.sequence.filters import FilterPattern
 from kgreg.errors import DataError
+from kgreg.fit.threads import own_threads
 from kgreg.optional import need
 
 #: Columns of :func:`match_patterns`.
@@ -61,7 +62,7 @@ def match_patterns(
     if not motifs:
         raise DataError("There are no motifs to match with.", "Load JASPAR into the store, or give a motif file.")
     names = np.array(list(motifs))
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), own_threads():
         warnings.simplefilter("ignore")  # about fewer than 25 motifs; the table says how many there were
         p, _, offset, overlap, strand = need("memelite", "seq").tomtom(
             [probabilities(counts, pseudocount).T for counts in patterns.values()],

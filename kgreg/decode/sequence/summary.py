@@ -20,7 +20,6 @@ from kgreg.decode.sequence.mutagenesis import letter_importance, mutagenesis
 from kgreg.fit.arms import Job
 from kgreg.fit.crossval import CrossValidation
 from kgreg.fit.threads import limit_threads
-from kgreg.nn.motif.bank import MotifBank
 from kgreg.nn.motif.filters import implied_probabilities
 from kgreg.nn.motif.network import MotifNetwork
 from kgreg.progress import Progress, no_progress
@@ -145,9 +144,8 @@ def _weights(network: Any) -> tuple[dict[str, NDArray[np.float64]], dict[str, fl
     learned, correlation = {}, {}
     design = network.design
     with torch.no_grad():
-        for bank in (network.bank, network.de_novo):
-            if not isinstance(bank, MotifBank):
-                continue
+        banks = [network.bank] if network.de_novo is None else [network.bank, network.de_novo.bank]
+        for bank in banks:
             starts = bank.filters(bank.start)
             for name, now, start in zip(bank.ids, bank.filters(), starts, strict=True):
                 learned[name] = implied_probabilities(now, design.encoding, design.background).double().numpy()

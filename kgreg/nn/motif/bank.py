@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from kgreg.errors import FitError
 from kgreg.nn.motif import kernels
+from kgreg.nn.sequence.encoding import one_hot
 
 #: How the scores of all windows become one number; see :class:`MotifBank`.
 Pooling = Literal["max", "top", "logsumexp", "mean"]
@@ -70,7 +71,8 @@ class MotifBank(nn.Module):
                 raise FitError(f"The filter of {name} has the shape {values.shape}, not (width, 4).")
         self.ids, self.pooling, self.n_top = list(filters), pooling, n_top
         self.widths = np.array([len(values) for values in filters.values()], dtype=np.int64)
-        packed = np.concatenate(list(filters.values())).astype(np.float32)
+        # In C order: fused optimisers take it for granted that gradients lie in memory as their parameters do.
+        packed = np.concatenate(list(filters.values())).astype(np.float32, order="C")
         self.weight = nn.Parameter(torch.from_numpy(packed))
         self.register_buffer("start", torch.from_numpy(packed.copy()))
         self._offsets = np.concatenate([[0], np.cumsum(self.widths)[:-1]])
@@ -87,7 +89,7 @@ class MotifBank(nn.Module):
         self.check_length(codes.shape[1])
         if self.pooling == "max" and self.weight.device.type == "cpu":
             return _BestWindows.apply(self.weight, codes, self._plan)  # type: ignore[no-any-return,no-untyped-call]
-        return self.dense(_one_hot(codes, self.weight))
+        return self.dense(self._encode(codes))
 
     def dense(self, x: Tensor) -> Tensor:
         """Return the pooled score of every motif, ``[batch, n]``, of any ``x [batch, 4, L]``; it has derivatives."""
@@ -104,7 +106,7 @@ class MotifBank(nn.Module):
         ``x`` is ``[batch, L]`` codes or ``[batch, 4, L]``. Position p holds the window whose leftmost base, as the
         sequence is written, is p; minus infinity where it would not fit.
         """
-        x = _one_hot(x, self.weight) if x.dim() == 2 else x
+        x = self._encode(x) if x.dim() == 2 else x
         self.check_length(x.shape[2])
         scores = x.new_full((len(x), len(self.ids), 2, x.shape[2]), -torch.inf)
         for members, found in self._scores_by_width(x):
@@ -132,6 +134,9 @@ class MotifBank(nn.Module):
     def owner(self) -> Tensor:
         """Return the motif that every row of ``weight`` belongs to, ``[sum of widths]``."""
         return torch.from_numpy(np.repeat(np.arange(len(self.ids)), self.widths)).to(self.weight.device)
+
+    def _encode(self, codes: Tensor) -> Tensor:
+        return one_hot(codes.to(self.weight.device), dtype=self.weight.dtype)
 
     def check_length(self, length: int) -> None:
         """Refuse sequences in which a motif does not fit.
@@ -227,12 +232,6 @@ class _BestWindows(torch.autograd.Function):
         gradient = np.zeros(ctx.shape, slope.dtype)
         kernels.gather_windows(ctx.bases, ctx.where, slope, plan.offset, plan.width, gradient)
         return torch.from_numpy(gradient), None, None
-
-
-def _one_hot(codes: Tensor, like: Tensor) -> Tensor:
-    """Return codes ``[batch, L]`` as ``[batch, 4, L]``, what is no base as zeros."""
-    bases = torch.arange(4, device=like.device, dtype=codes.dtype)
-    return (codes.to(like.device)[:, None, :] == bases[:, None]).to(like.dtype)
 
 
 def random_filters(

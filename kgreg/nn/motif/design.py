@@ -71,7 +71,7 @@ class MotifDesign(Design):
 
     model: Literal["motif"] = "motif"
     encoding: Encoding = "log-odds"
-    pseudocount: _Weight = 1.0
+    pseudocount: _Weight = 0.8
     background: tuple[_Probability, _Probability, _Probability, _Probability] = UNIFORM
     initial: Literal["motifs", "random"] = "motifs"
     mode: Literal["frozen", "regularised", "free"] = "regularised"

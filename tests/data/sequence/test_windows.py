@@ -153,6 +153,19 @@ def test_another_assembly_is_refused(tmp_path: Path, genome_path: Path, text: st
     assert "assembly" in caught.value.hint
 
 
+def test_windows_around_summits(tmp_path: Path, genome_path: Path, letters: dict[str, str]) -> None:
+    rest = "\tp\t0\t.\t1\t1\t1\t"
+    path = bed(tmp_path, f"chr1\t20\t60{rest}5\nchr2\t10\t50{rest}39\n", "x.narrowPeak")
+    with Genome(genome_path) as genome:
+        assert texts(BedFile(path, genome, "summit"), 7) == [letters["chr1"][22:29], letters["chr2"][46:53]]
+        assert texts(BedFile(path, genome), 7) == [letters["chr1"][37:44], letters["chr2"][27:34]]
+        for text, said in ((f"chr1\t20\t60{rest}-1\n", "line 1: there is no summit"), ("chr1\t20\t60\n", "1 of 1")):
+            with pytest.raises(DataError, match=said):
+                BedFile(bed(tmp_path, text, "y.narrowPeak"), genome, "summit")
+    with pytest.raises(DataError, match="line 1, column 10: the summit lies 40 letters"):
+        read_bed(bed(tmp_path, f"chr1\t20\t60{rest}40\n", "z.narrowPeak.gz"))
+
+
 def test_no_window_fits(tmp_path: Path, genome_path: Path) -> None:
     with Genome(genome_path) as genome, pytest.raises(DataError, match="every window of 500"):
         BedFile(bed(tmp_path, "chr1\t0\t10\n"), genome).fit(500, "drop")

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from kgreg.errors import FitError
 from kgreg.nn.motif.bank import MotifBank
+from kgreg.nn.sequence.encoding import one_hot, reverse_complement
 
 
 def draw_bank(widths: list[int], seed: int = 0, whole: bool = False, **options: object) -> MotifBank:
@@ -27,15 +28,9 @@ def draw_codes(n: int, length: int, seed: int = 0, none: float = 0.1) -> Tensor:
     return torch.from_numpy(np.where(rng.random((n, length)) < none, 4, codes).astype(np.uint8))
 
 
-def reverse_complement(codes: Tensor) -> Tensor:
-    flipped = codes.flip(1)
-    return torch.where(flipped < 4, 3 - flipped, flipped)
-
-
 def padded_convolution(bank: MotifBank, weight: Tensor, codes: Tensor) -> Tensor:
     """Return the best score of every motif by one convolution over filters that are padded to one width."""
     widest = int(bank.widths.max())
-    kernel = torch.zeros(2 * len(bank.ids), 4, widest, dtype=weight.dtype)
     kernel = torch.stack(
         [
             torch.nn.functional.pad(one, (0, widest - one.shape[1]))
@@ -43,7 +38,7 @@ def padded_convolution(bank: MotifBank, weight: Tensor, codes: Tensor) -> Tensor
             for one in (w.t() if part == 1 else w.flip(0, 1).t() for w in bank.filters(weight))
         ]
     )
-    x = torch.stack([(codes == base).to(weight.dtype) for base in range(4)], dim=1)
+    x = one_hot(codes, dtype=weight.dtype)
     scores = torch.nn.functional.conv1d(torch.nn.functional.pad(x, (0, widest - 1)), kernel)
     length = codes.shape[1]
     fits = torch.arange(length) <= length - torch.from_numpy(bank.widths)[:, None]
@@ -133,3 +128,14 @@ def test_best_sites_are_where_a_motif_was_planted() -> None:
 def test_a_motif_wider_than_the_sequences_is_named() -> None:
     with pytest.raises(FitError, match="motif M1 is 9 bases wide, the sequences have 8"):
         draw_bank([4, 9])(draw_codes(1, 8))
+
+
+def test_filters_in_any_memory_order_are_learned_alike() -> None:
+    banks = []
+    for order in ("C", "F"):
+        bank = MotifBank({"M": np.array(np.random.default_rng(0).normal(size=(5, 4)), order=order)})  # type: ignore[call-overload]
+        optimiser = torch.optim.Adam(bank.parameters(), lr=0.1, fused=True)
+        (bank(draw_codes(8, 20)) ** 2).sum().backward()
+        optimiser.step()
+        banks.append(bank.weight.detach())
+    assert torch.equal(banks[0], banks[1])
