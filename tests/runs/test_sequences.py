@@ -133,7 +133,7 @@ def test_mutagenesis_of_codes_is_that_of_one_hot(run: Run) -> None:
 
 def test_the_report_draws_them(run: Run) -> None:
     page = run.report.read_text(encoding="utf-8")
-    section = page[page.index('<section id="motifs">') : page.index('<section id="hierarchy">')]
+    section = page[page.index('<section id="motifs">') : page.index('<section id="data">')]
     assert '<section id="genes">' not in page
     logos = ["<svg" + part.split("</svg>")[0] + "</svg>" for part in section.split("<svg")[1:]]
     assert len(logos) > 10

@@ -98,7 +98,7 @@ def test_a_chain_gives_what_every_mutated_sequence_gives(name: str) -> None:
     stride=st.integers(1, 5),
     seed=st.integers(0, 100),
 )
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_whatever_the_shape_of_the_chain(
     width: int, second: int, dilation: int, padding: int, pool: int, stride: int, seed: int
 ) -> None:
