@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kgreg.decode.sequence.functions import Codes, SequenceFunction, evaluating, read
-from kgreg.decode.sequence.receptive_field import ELEMENTWISE
+from kgreg.decode.sequence.receptive_field import ELEMENTWISE, flat_layers
 from kgreg.errors import DataError
 
 #: Complement of every code.
@@ -184,7 +184,7 @@ def _leading(network: Any) -> list[nn.Module]:
         return [first] if isinstance(first, nn.Conv1d) else []
     found: list[nn.Module] = []
     reading = False
-    for layer in _flat(stack):
+    for layer in flat_layers(stack):
         if isinstance(layer, (nn.Dropout, nn.Identity)):
             continue
         if isinstance(layer, nn.Conv1d) and not reading:
@@ -193,11 +193,3 @@ def _leading(network: Any) -> list[nn.Module]:
             break
         found.append(layer)
     return found if reading else []
-
-
-def _flat(layer: nn.Module) -> Iterator[nn.Module]:
-    if isinstance(layer, nn.Sequential):
-        for part in layer:
-            yield from _flat(part)
-    else:
-        yield layer

@@ -277,7 +277,7 @@ class ReceptiveField:
     def __init__(self, layers: nn.Sequential, unknown: UnknownRule = "zero") -> None:
         self._unknown: UnknownRule = unknown
         self._dtype = next((p.dtype for p in layers.parameters()), torch.float32)
-        chain = [layer for layer in _flat(layers) if not isinstance(layer, SILENT)]
+        chain = [layer for layer in flat_layers(layers) if not isinstance(layer, SILENT)]
         self._layers: list[_Layer] = []
         for i, layer in enumerate(chain):
             ending, used = _ending(chain[i : i + 3])
@@ -342,10 +342,10 @@ class ReceptiveField:
         return max(1, _PIECE // most)
 
 
-def _flat(layers: nn.Module) -> list[nn.Module]:
+def flat_layers(layers: nn.Module) -> list[nn.Module]:
     """Return the layers of nested chains in order."""
     if isinstance(layers, nn.Sequential):
-        return [layer for part in layers for layer in _flat(part)]
+        return [layer for part in layers for layer in flat_layers(part)]
     return [layers]
 
 
