@@ -59,7 +59,9 @@ def simulate(
     made = simulate(name, seed)
     made.write(folder)
     replace_text(folder / "experiment.toml", experiment_of(name))
-    samples, genes = made.adata.shape
-    say("Simulated", f"{samples:,} samples, {genes:,} features, {int(made.truth['planted'].sum()):,} planted nodes")
+    what = [f"{made.about['n_samples']:,} samples"]
+    if made.adata is not None:
+        what.append(f"{made.adata.n_vars:,} features")
+    say("Simulated", ", ".join([*what, f"{int(made.truth['planted'].sum()):,} planted nodes"]))
     say("Written", ", ".join(sorted(file.name for file in folder.iterdir())))
     say("Next", f"kgreg run {folder / 'experiment.toml'}")

@@ -13,7 +13,8 @@ from kgreg.nn.architecture import Architecture
 from kgreg.nn.design import Design
 from kgreg.nn.designs import DESIGNS
 
-Guides = Literal["go", "reactome", "cypher", "tables", "interactions", "network", "motifs", "none", "blueprint"]
+_Tables = Literal["tables", "interactions", "network", "regulators", "motifs"]
+Guides = Literal["go", "reactome", "cypher", _Tables, "none", "blueprint"]
 
 #: A share of values that are dropped, say.
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -31,12 +32,12 @@ class KnowledgeSection(Section):
     in files, and no store is opened. With ``guide = "interactions"`` there are no terms, only genes and what joins
     them; ``interactions`` may also stand beside another guide. With ``guide = "network"``, ``network`` is a table of
     directed links between proteins, or a query that returns one, and ``outputs`` names the nodes that are read. With
-    ``guide = "motifs"``, which reads DNA, ``motifs`` is the name of a query (or a ``.cypher`` file) that returns
-    binding motifs, or a file of them; ``without_families`` leaves families out, and ``expressed`` keeps the factors
-    that are expressed in an ``.h5ad`` file, in at least the share ``expressed_in`` of its samples. With
-    ``guide = "none"``, networks that read DNA have no knowledge. With
-    ``guide = "blueprint"``, ``blueprint`` is the path of a folder that holds a compiled network; no store is opened,
-    and nothing is pruned but what is asked for.
+    ``guide = "regulators"`` the features of the data are transcription factors, with two layers. With ``guide =
+    "motifs"``, which reads DNA, ``motifs`` is the name of a query (or a ``.cypher`` file) that returns binding motifs,
+    or a file of them; ``without_families`` leaves families out, and ``expressed`` keeps the factors that are expressed
+    in an ``.h5ad`` file, in at least the share ``expressed_in`` of its samples. With ``guide = "none"``, networks that
+    read DNA have no knowledge. With ``guide = "blueprint"``, ``blueprint`` is the path of a folder that holds a
+    compiled network; no store is opened, and nothing is pruned but what is asked for.
     """
 
     guide: Guides = "go"

@@ -4,6 +4,7 @@ from kgreg.blueprint.compiler import Guide, compile_guide, compile_hierarchy, go
 from kgreg.blueprint.interactions import clean_interactions, compile_interactions, shared_membership
 from kgreg.blueprint.model import Blueprint
 from kgreg.blueprint.null import rewire, shuffle_genes
+from kgreg.blueprint.regulators import compile_regulators
 from kgreg.blueprint.signalling import compile_network, is_network
 from kgreg.blueprint.storage import load_blueprint, save_blueprint
 
@@ -15,6 +16,7 @@ __all__ = [
     "compile_hierarchy",
     "compile_interactions",
     "compile_network",
+    "compile_regulators",
     "go_guide",
     "is_network",
     "load_blueprint",

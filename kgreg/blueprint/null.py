@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kgreg.blueprint.model import Blueprint
 from kgreg.blueprint.motif_table import permute_columns
+from kgreg.blueprint.regulators import is_of_regulators, rewire_regulators
 
 
 def rewire(blueprint: Blueprint, seed: int, swaps_per_edge: int = 10) -> Blueprint:
@@ -20,7 +21,8 @@ def rewire(blueprint: Blueprint, seed: int, swaps_per_edge: int = 10) -> Bluepri
     themselves, so every node keeps its number of genes, children and readers, its level and its width: the network
     has the same size and shape and knows nothing. Interactions are exchanged likewise, without a direction. Where nodes
     are motifs, the positions of every motif are put in another order instead, and the edges stay: a motif keeps its
-    name, its width and its composition, and binds nothing.
+    name, its width and its composition, and binds nothing. Of regulators see
+    :func:`kgreg.blueprint.regulators.rewire_regulators`.
 
     Parameters
     ----------
@@ -29,6 +31,8 @@ def rewire(blueprint: Blueprint, seed: int, swaps_per_edge: int = 10) -> Bluepri
     swaps_per_edge
         Attempted exchanges for each edge.
     """
+    if is_of_regulators(blueprint):
+        return rewire_regulators(blueprint, seed)
     rng = np.random.default_rng(seed)
     provenance = {**blueprint.provenance, "null": {"rewired": seed}}
     if len(blueprint.motifs):
@@ -47,15 +51,31 @@ def rewire(blueprint: Blueprint, seed: int, swaps_per_edge: int = 10) -> Bluepri
 
 
 def _exchange_interactions(blueprint: Blueprint, swaps_per_edge: int, rng: np.random.Generator) -> pd.DataFrame:
-    """Return the interactions after attempts to exchange ``a - b, c - d`` for ``a - d, c - b`` (or ``a - c, b - d``).
+    """Return the interactions after :func:`exchange_pairs`; weights stay with their rows."""
+    ends = exchange_pairs(blueprint.interaction_places(), len(blueprint.nodes), swaps_per_edge, rng)
+    ids = blueprint.nodes["id"].to_numpy()
+    return blueprint.interactions.assign(source=ids[ends[:, 0]], target=ids[ends[:, 1]], relation="rewired")
 
-    They are tried in rounds, in which every interaction is paired with another one: a round is one sort, whatever the
-    size of the graph. What would join a node to itself, or a pair that is joined or about to be, stays as it was.
-    Weights stay with their rows.
+
+def exchange_pairs(
+    ends: NDArray[np.int64], n: int, swaps_per_edge: int, rng: np.random.Generator, *, flip: bool = True
+) -> NDArray[np.int64]:
+    """Return undirected pairs after attempts to exchange ``a - b, c - d`` for ``a - d, c - b`` (or ``a - c, b - d``).
+
+    They are tried in rounds, in which every pair is matched with another one: a round is one sort, whatever the size
+    of the graph. What would join a node to itself, or two that are joined or about to be, stays as it was.
+
+    Parameters
+    ----------
+    ends
+        ``[m, 2]`` positions of distinct pairs of different nodes; not changed.
+    n
+        Nodes.
+    flip
+        Whether a second end may become a first one; not where the two columns are of different kinds.
     """
-    table = blueprint.interactions
-    ends = blueprint.interaction_places()
-    n, half = len(blueprint.nodes), len(ends) // 2
+    ends = ends.copy()
+    half = len(ends) // 2
 
     def keys(one: NDArray[np.int64], two: NDArray[np.int64]) -> NDArray[np.int64]:
         return np.minimum(one, two) * n + np.maximum(one, two)
@@ -63,8 +83,9 @@ def _exchange_interactions(blueprint: Blueprint, swaps_per_edge: int, rng: np.ra
     for _ in range(2 * swaps_per_edge if half else 0):
         pairs = rng.permutation(len(ends))[: 2 * half].reshape(2, half)
         (a, b), (c, d) = ends[pairs[0]].T, ends[pairs[1]].T
-        flip = rng.random(half) < 0.5
-        c, d = np.where(flip, d, c), np.where(flip, c, d)
+        if flip:
+            turned = rng.random(half) < 0.5
+            c, d = np.where(turned, d, c), np.where(turned, c, d)
         new = np.concatenate([keys(a, d), keys(c, b)])
         known = np.concatenate([keys(ends[:, 0], ends[:, 1]), new])
         order = np.argsort(known)
@@ -74,8 +95,7 @@ def _exchange_interactions(blueprint: Blueprint, swaps_per_edge: int, rng: np.ra
         taken = twice[len(ends) :].reshape(2, half).any(axis=0)
         good = (a != d) & (c != b) & ~taken
         ends[pairs[0][good], 1], ends[pairs[1][good], 0], ends[pairs[1][good], 1] = d[good], c[good], b[good]
-    ids = blueprint.nodes["id"].to_numpy()
-    return table.assign(source=ids[ends[:, 0]], target=ids[ends[:, 1]], relation="rewired")
+    return ends
 
 
 def _exchange(

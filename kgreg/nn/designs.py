@@ -9,6 +9,7 @@ from kgreg.nn.graphs.design import GraphDesign
 from kgreg.nn.integration import BottleneckDesign, LateDesign, MoliDesign
 from kgreg.nn.motif.design import MotifDesign
 from kgreg.nn.ontology import OntologyAutoencoderDesign, TermAutoencoderDesign
+from kgreg.nn.regulators.design import RegulatorDesign
 from kgreg.nn.sequence.design import SequenceDesign
 
 #: Every kind but the visible network, which has an :class:`kgreg.nn.Architecture`.
@@ -22,6 +23,7 @@ KINDS: tuple[type[Design], ...] = (
     LaplacianAutoencoder,
     Multiview,
     GraphDesign,
+    RegulatorDesign,
     MotifDesign,
     SequenceDesign,
 )

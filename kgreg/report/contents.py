@@ -62,15 +62,15 @@ class ReportContents:
     not_decoded: str = ""
 
     @property
+    def has_genes(self) -> bool:
+        """Whether genes were ranked; networks that read DNA have none."""
+        return "sequences" not in self.data
+
+    @property
     def main_kind(self) -> str | None:
         """The kind of inner node that a reader asks about first; None if none was ranked."""
         kinds = set(self.ranking["kind"])
         return next((kind for kind in RANKED_KINDS if kind in kinds and kind != "gene"), None)
-
-    @property
-    def has_genes(self) -> bool:
-        """Whether genes were ranked; networks that read DNA have none."""
-        return bool((self.ranking["kind"] == "gene").any())
 
     @property
     def has_terms(self) -> bool:

@@ -1,4 +1,4 @@
-"""What the report shows of networks that read DNA: filters with their logos, and example sequences."""
+"""What the report says of networks that read DNA: ranked factors, filters with their logos, example sequences."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from kgreg.report.contents import ReportContents
 from kgreg.report.logos import attribution_logo, motif_logo
 from kgreg.report.numbers import UNKNOWN, count, fixed, plural, probability
 from kgreg.report.summary import ALPHA
-from kgreg.report.tables import page_of
+from kgreg.report.tables import page_of, ranking_panels
+
+#: Kinds of nodes that are ranked here, with what one of them is called.
+MOTIF_KINDS = {"family": "family", "tf": "transcription factor", "motif": "motif"}
 
 _LETTERS = list("ACGT")
 
@@ -28,15 +31,24 @@ def motif_section(contents: ReportContents) -> dict[str, Any] | None:
 
     Keys
     ----
+    rankings
+        One a kind of node: ``kind``, ``one`` and the ``panels`` of :func:`kgreg.report.tables.ranking_panels`.
     filters, examples
         Rows of text and logos.
     notice
         Why something is missing, or "".
     """
+    ranked = set(contents.ranking["kind"]) if len(contents.ranking) else set()
+    rankings = [
+        {"kind": kind, "one": one, "panels": ranking_panels(contents, kind)}
+        for kind, one in MOTIF_KINDS.items()
+        if kind in ranked
+    ]
     found = contents.sequences
-    if found is None and not contents.not_decoded:
+    if not rankings and found is None and not contents.not_decoded:
         return None
     section: dict[str, Any] = {
+        "rankings": rankings,
         "filters": [],
         "examples": [],
         "notice": contents.not_decoded,

@@ -8,7 +8,6 @@ from typing import Any
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
-from kgreg.blueprint.kinds import RANKED_KINDS
 from kgreg.disk import replace_text
 from kgreg.errors import OutputError
 from kgreg.report import (
@@ -129,11 +128,6 @@ def _context(contents: ReportContents) -> dict[str, Any]:
         "tiles": summary.tiles(contents),
         "has_terms": contents.has_terms,
         "has_genes": contents.has_genes,
-        "factors": [
-            {"kind": kind, "title": RANKED_KINDS[kind], "panels": tables.ranking_panels(contents, kind)}
-            for kind in ("family", "tf", "motif")
-            if (contents.ranking["kind"] == kind).any()
-        ],
         "of_dna": "sequences" in contents.data,
         "metrics": metrics,
         "metric_table": summary.metric_table(metrics),

@@ -57,8 +57,9 @@ def name_of_output(output: str, task: str) -> str:
 def ranking_panels(contents: ReportContents, kind: str) -> list[dict[str, Any]]:
     """Return for every output the best nodes of a kind as rows of text, and what to say above them."""
     mine = contents.ranking[contents.ranking["kind"] == kind]
-    links = contents.blueprint.edges["source"].value_counts()
-    if not contents.has_terms:
+    # A gene counts what reads it, a motif the factors that bind it; a factor its motifs, a family its factors.
+    links = contents.blueprint.edges["target" if kind in ("tf", "family") else "source"].value_counts()
+    if kind == "gene" and not contents.has_terms:
         partners = contents.blueprint.interactions
         links = pd.concat([partners["source"], partners["target"]]).value_counts()
     panels = []

@@ -17,12 +17,14 @@ from kgreg.blueprint import (
     compile_guide,
     compile_hierarchy,
     compile_interactions,
+    compile_regulators,
     go_guide,
     load_blueprint,
     reactome_guide,
     shared_membership,
 )
 from kgreg.blueprint.compiler import joined_records, recompile
+from kgreg.blueprint.directed_links import Direction
 from kgreg.data import Matching, Samples, input_table, match_blueprint, match_genes, match_names, usable_features
 from kgreg.data.knowledge_tables import read_knowledge_table
 from kgreg.errors import BlueprintError, ExperimentError
@@ -36,7 +38,15 @@ from kgreg.runs.motifs import (
     motifs_of_store,
     no_knowledge,
 )
-from kgreg.runs.networks import compile_links, in_file, names_of, read_network, stored_network
+from kgreg.runs.networks import (
+    REGULATION,
+    compile_links,
+    in_file,
+    is_regulation,
+    names_of,
+    read_network,
+    stored_network,
+)
 from kgreg.sources.gene_sets import read_gmt
 from kgreg.store import GraphStore, default_location, is_server, load, open_store, stores_of_other_versions
 from kgreg.store.queries import find_query, run_named
@@ -44,7 +54,7 @@ from kgreg.store.queries import find_query, run_named
 log = logging.getLogger(__name__)
 
 #: What ``[knowledge] interactions`` calls by name; everything else is a file.
-NAMED_INTERACTIONS = ("reactome", "string")
+NAMED_INTERACTIONS = ("reactome", "string", "tf_targets")
 
 
 def make_blueprint(experiment: Experiment, samples: Samples, progress: Progress) -> tuple[Matching, Blueprint]:
@@ -61,6 +71,8 @@ def make_blueprint(experiment: Experiment, samples: Samples, progress: Progress)
         made = _take_blueprint(experiment, samples, load_blueprint(Path(knowledge.blueprint)), progress)
     elif knowledge.guide == "tables":
         made = _from_tables(experiment, samples, progress)
+    elif knowledge.guide == "regulators":
+        made = _from_regulators(experiment, samples, progress)
     elif knowledge.guide == "interactions" and _in_table(knowledge.interactions):
         made = _from_interactions(experiment, samples, progress)
     elif knowledge.network is not None and in_file(knowledge.network):
@@ -168,7 +180,8 @@ def _stored_interactions(
     else:
         name = str(knowledge.interactions)
         query = find_query(name)
-        missing = [column for column in ("source", "target") if column not in query.columns]
+        regulation = set(REGULATION) <= set(query.columns)
+        missing = [] if regulation else [column for column in ("source", "target") if column not in query.columns]
         if missing:
             raise ExperimentError(
                 f"The query '{query.name}', which is to return interactions, lacks the columns {', '.join(missing)}; "
@@ -177,6 +190,9 @@ def _stored_interactions(
             )
         parameters = {key: knowledge.parameters[key] for key in query.parameters if key in knowledge.parameters}
         table, guide = run_named(store, name, **parameters).to_pandas(), f"your Cypher ({query.name})"
+        if regulation:
+            weight = table["weight"].abs().fillna(1.0) if "weight" in table else 1.0
+            table = table.rename(columns={"tf": "source"}).assign(weight=weight)
     if table.empty:
         raise BlueprintError(
             f"The store {store.location} holds no interactions of '{knowledge.interactions}'.",
@@ -202,7 +218,8 @@ def _in_table(interactions: str | None) -> bool:
 def _table_of(path: str | None) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return a table of interactions by the names of genes, and its provenance."""
     assert path is not None
-    table = read_knowledge_table(Path(path), ("source", "target"), ("relation",), ("weight",))
+    ends = REGULATION if is_regulation(Path(path)) else ("source", "target")
+    table = read_knowledge_table(Path(path), ends, ("relation",), ("weight",)).rename(columns={"tf": "source"})
     return table, {"guide": f"interactions of {Path(path).name}", "file": path}
 
 
@@ -233,6 +250,15 @@ def _from_interactions(experiment: Experiment, samples: Samples, progress: Progr
     return matching, blueprint
 
 
+def _from_regulators(experiment: Experiment, samples: Samples, progress: Progress) -> tuple[Matching, Blueprint]:
+    """Compile the features of the data, which are transcription factors, by their own names."""
+    matching = _without_constant(experiment, samples, match_names(samples.genes, set(samples.genes)))
+    origin = {"guide": "regulators of the data"}
+    blueprint = compile_regulators(input_table(samples, matching.matched), source=origin["guide"], provenance=origin)
+    progress("compiling the network", 1.0)
+    return matching, blueprint
+
+
 def _from_tables(experiment: Experiment, samples: Samples, progress: Progress) -> tuple[Matching, Blueprint]:
     """Compile a hierarchy of terms and its annotations from files that call genes as the data do."""
     knowledge = experiment.knowledge
@@ -241,6 +267,10 @@ def _from_tables(experiment: Experiment, samples: Samples, progress: Progress) -
     if path.name.endswith((".gmt", ".gmt.gz")):
         rows = [(symbol, one.name) for one in read_gmt(path) for symbol in one.symbols]
         annotations = pd.DataFrame(rows, columns=["gene", "term"])
+    elif is_regulation(path):
+        # A factor is a term, and what it regulates are its genes.
+        table = read_knowledge_table(path, REGULATION)
+        annotations = table.rename(columns={"tf": "term", "target": "gene"}).drop_duplicates()
     else:
         annotations = read_knowledge_table(path, ("gene", "term"), ("evidence",))
     hierarchy = pd.DataFrame(columns=["child", "parent"], dtype=str)
@@ -274,7 +304,8 @@ def _from_network(
     progress("compiling the network", 0.9)
     inputs = input_table(samples, matching.matched)
     try:
-        blueprint = compile_links(experiment, samples, table, inputs, origin, "along", {})
+        direction: Direction = "against" if is_regulation(path) else "along"  # factors read what they regulate
+        blueprint = compile_links(experiment, samples, table, inputs, origin, direction, {})
     except BlueprintError as error:
         raise BlueprintError(f"{path}: {error}", error.hint) from None
     progress("compiling the network", 1.0)

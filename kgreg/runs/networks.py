@@ -22,8 +22,11 @@ from kgreg.sources.files import read_lines
 from kgreg.store import GraphStore
 from kgreg.store.queries import find_query, run_named
 
+#: Columns of a table of transcription factors and the genes they regulate.
+REGULATION = ("tf", "target")
+
 #: Names of the two ends that a table may use.
-_ENDS = (("source", "target"), ("parent", "child"), ("tf", "target"))
+_ENDS = (("source", "target"), ("parent", "child"), REGULATION)
 
 
 def in_file(network: str) -> bool:
@@ -32,16 +35,28 @@ def in_file(network: str) -> bool:
 
 
 def read_network(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return the links of a table (``source, target`` or ``parent, child``), and their provenance.
+    """Return the links of a table (``source, target``, ``parent, child`` or ``tf, target``), and their provenance.
+
+    Links from factors to targets are transcriptional, unless the table has relations.
 
     Raises
     ------
     DataError, SourceError
         See :func:`kgreg.data.knowledge_tables.read_knowledge_table`.
     """
-    ends = ("parent", "child") if {"parent", "child"} <= _header(path) else ("source", "target")
-    table = read_knowledge_table(path, ends, ("relation",), ("weight", "sign"))
+    if is_regulation(path):
+        table = read_knowledge_table(path, REGULATION, ("relation",), ("weight", "sign"))
+        table = table.rename(columns={"tf": "source"}).assign(relation=table.get("relation", TRANSCRIPTION[0]))
+    else:
+        ends = ("parent", "child") if {"parent", "child"} <= _header(path) else ("source", "target")
+        table = read_knowledge_table(path, ends, ("relation",), ("weight", "sign"))
     return table, {"guide": f"network of {path.name}", "file": str(path)}
+
+
+def is_regulation(path: Path) -> bool:
+    """Say whether a table in a file has the columns ``tf`` and ``target``, and no ``source``."""
+    header = _header(path)
+    return set(REGULATION) <= header and "source" not in header
 
 
 def _header(path: Path) -> set[str]:

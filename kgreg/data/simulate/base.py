@@ -24,22 +24,27 @@ class Simulation:
     Attributes
     ----------
     adata
-        Samples x genes.
+        Samples x genes; None of samples that are sequences.
     tables
         Name of a file without its ending -> a table of knowledge (interactions, edges, annotations, ...).
     truth
         Columns ``node`` and ``planted`` (bool), and whatever else is known of the nodes.
     about
         Parameters and seed (JSON values).
+    files
+        Name of a text file -> what stands in it, such as FASTA.
     """
 
-    adata: AnnData
+    adata: AnnData | None
     tables: Mapping[str, pd.DataFrame]
     truth: pd.DataFrame
     about: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
-        """Write ``data.h5ad``, a CSV file a table, ``truth.csv`` and ``about.json`` into a new folder.
+        """Write samples, a CSV file a table, ``truth.csv`` and ``about.json`` into a new folder.
+
+        Samples are ``data.h5ad``, or text files of their own.
 
         Raises
         ------
@@ -54,6 +59,9 @@ class Simulation:
                 table.to_csv(folder / f"{name}.csv", index=False)
             self.truth.to_csv(folder / "truth.csv", index=False)
             replace_text(folder / "about.json", json.dumps(dict(self.about), indent=1) + "\n")
-            self.adata.write_h5ad(folder / "data.h5ad")
+            for name, text in self.files.items():
+                replace_text(folder / name, text)
+            if self.adata is not None:
+                self.adata.write_h5ad(folder / "data.h5ad")
         except OSError as error:
             raise DataError(f"{folder} cannot be written: {error.strerror}.", "Choose another folder.") from error
