@@ -1,6 +1,6 @@
 """Whole experiments: the stages from experiment file to report, and the folder they write to."""
 
-from kgreg.runs.pipeline import STAGES, continue_run, knock_out_again, run_experiment
+from kgreg.runs.pipeline import STAGES, continue_run, knock_out_again, run_experiment, trained_networks
 from kgreg.runs.reporting import report_result
 from kgreg.runs.run import Run, open_run
 from kgreg.runs.scoring import scan_fasta, score_variants
@@ -17,5 +17,6 @@ __all__ = [
     "run_id",
     "scan_fasta",
     "score_variants",
+    "trained_networks",
     "write_back",
 ]

@@ -11,13 +11,15 @@ import pytest
 from typer.testing import CliRunner
 
 from kgreg.cli import app
+from kgreg.decode.sequence.attribution import deeplift
 from kgreg.decode.sequence.functions import respond, sequence_function
 from kgreg.decode.sequence.mutagenesis import mutagenesis
-from kgreg.errors import DataError, OutputError
+from kgreg.errors import DataError, FitError, MissingPackageError, OutputError
 from kgreg.experiment import read_experiment
 from kgreg.report.motif_section import motif_section
 from kgreg.runs import Run, run_experiment, scan_fasta, score_variants
 from kgreg.runs.pipeline import trained_networks
+from kgreg.runs.sequences import decode_sequences, load_sequences, missing_packages
 
 SITE = "GATTACAGCT"
 LENGTH = 60
@@ -189,6 +191,31 @@ def test_motifs_of_a_store(knowledge_store_path: Path, folder: Path) -> None:
     hits, _ = scan_fasta(folder / "with.fa", store=knowledge_store_path, threshold=1e-6)
     assert hits["motif_id"].str.fullmatch(r"MA\d{4}\.\d+").all()
     assert (hits["motif_alt_id"] != "").all()
+
+
+def test_without_the_packages_the_reason_is_kept(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(module: str, extra: str) -> None:
+        raise MissingPackageError(f"The package {module} is not installed.", f"Run: pip install 'kgreg[{extra}]'")
+
+    monkeypatch.setattr("kgreg.decode.sequence.matching.need", missing)
+    decode_sequences(trained_networks(run.path), run.explanation, tmp_path)
+    assert load_sequences(tmp_path) is None
+    assert "kgreg[seq]" in missing_packages(tmp_path)
+    monkeypatch.undo()
+    decode_sequences(trained_networks(run.path), run.explanation, tmp_path)
+    found = load_sequences(tmp_path)
+    assert found is not None
+    assert run.sequences is not None
+    assert found.filters.equals(run.sequences.filters)
+    assert missing_packages(tmp_path) == ""
+
+
+def test_deeplift_of_a_network_without_rules_is_refused(run: Run) -> None:
+    result = trained_networks(run.path)
+    assert result.samples.sequences is not None
+    function = sequence_function(result.models[result.jobs[0].name])
+    with pytest.raises(FitError, match="no rule"):
+        deeplift(function, np.asarray(result.samples.sequences[:2]), shuffles=3)
 
 
 def test_other_reports_have_no_such_section() -> None:
