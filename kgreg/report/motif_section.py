@@ -55,6 +55,7 @@ def motif_section(contents: ReportContents) -> dict[str, Any] | None:
         "tested": UNKNOWN,
         "database": UNKNOWN,
         "fold": "",
+        "method": "",
     }
     if found is None:
         return section
@@ -69,6 +70,7 @@ def motif_section(contents: ReportContents) -> dict[str, Any] | None:
         }
     if len(found.examples):
         section["fold"] = str(int(found.examples["fold"].iloc[0]) + 1)
+        section["method"] = str(found.examples["method"].iloc[0])
     return section
 
 

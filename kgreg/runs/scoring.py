@@ -35,6 +35,8 @@ def score_variants(
 ) -> tuple[pd.DataFrame, Tally]:
     """Score the variants of a VCF file with all networks of a run that were trained on the real graph.
 
+    With ``scale="logit"``, logits of classes are taken minus the mean logit.
+
     Returns
     -------
     table
@@ -59,7 +61,7 @@ def score_variants(
             variants,
             lambda rows: variant_windows(rows, opened, length),
             result.outputs,
-            scale=scale,
+            scale="centred" if scale == "logit" and result.samples.task == "classification" else scale,
             seed=result.seed,
             progress=lambda text, share: progress(text, 0.3 + 0.7 * share),
         )

@@ -62,8 +62,8 @@ def variant_effects(
     outputs
         Names of the outputs.
     scale
-        "prediction": probabilities, or values in the units of the data; "logit": what the networks compute, which does
-        not saturate. For several classes a logit is taken minus the mean logit.
+        "prediction": probabilities, or values in the units of the data; "logit" or, for several classes, "centred":
+        what the networks compute, which does not saturate.
     seed
         That of the experiment, for the table.
 
@@ -105,8 +105,6 @@ def _score(function: SequenceFunction, sequences: Codes) -> NDArray[np.floating[
         outputs = function.from_codes(torch.from_numpy(np.ascontiguousarray(codes)))
         if not _strands_alike(function):
             outputs = (outputs + function.from_codes(torch.from_numpy(other_strand(codes)))) / 2
-    if function.scale == "logit" and function.task == "classification":
-        outputs = outputs - outputs.mean(dim=1, keepdim=True)
     values: NDArray[np.floating[Any]] = outputs.numpy()
     return values
 
