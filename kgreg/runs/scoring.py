@@ -14,7 +14,7 @@ from kgreg.data.sequence import Genome, Tally, read_variants, variant_windows
 from kgreg.data.sequence.fasta import read_fasta
 from kgreg.data.sequence.vcf import Mismatches
 from kgreg.decode.sequence.functions import Scale
-from kgreg.decode.sequence.scan import scan
+from kgreg.decode.sequence.sites import scan
 from kgreg.decode.sequence.variants import variant_effects
 from kgreg.errors import DataError, OutputError, QueryError
 from kgreg.progress import Progress, no_progress
@@ -77,7 +77,7 @@ def scan_fasta(
     threshold: float = 1e-4,
     progress: Progress = no_progress,
 ) -> tuple[pd.DataFrame, Tally]:
-    """Find the sites of motifs in the sequences of a FASTA file; see :func:`kgreg.decode.sequence.scan.scan`.
+    """Find the sites of motifs in the sequences of a FASTA file; see :func:`kgreg.decode.sequence.sites.scan`.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from kgreg.cli import app
 from kgreg.decode.sequence.attribution import deeplift
 from kgreg.decode.sequence.functions import respond, sequence_function
-from kgreg.decode.sequence.mutagenesis import mutagenesis
+from kgreg.decode.sequence.substitutions import mutagenesis
 from kgreg.errors import DataError, FitError, MissingPackageError, OutputError
 from kgreg.experiment import read_experiment
 from kgreg.report.motif_section import motif_section

@@ -5,9 +5,9 @@ from kgreg.decode.sequence.filters import FilterPattern, filter_patterns
 from kgreg.decode.sequence.functions import SequenceFunction, respond, sequence_function
 from kgreg.decode.sequence.interventions import ablate, backgrounds, marginalise, space
 from kgreg.decode.sequence.matching import match_filters, match_patterns
-from kgreg.decode.sequence.mutagenesis import letter_importance, mutagenesis
-from kgreg.decode.sequence.scan import scan
 from kgreg.decode.sequence.seqlets import annotate_seqlets, find_seqlets
+from kgreg.decode.sequence.sites import scan
+from kgreg.decode.sequence.substitutions import letter_importance, mutagenesis
 from kgreg.decode.sequence.summary import SequenceSummary, sequence_summary
 from kgreg.decode.sequence.variants import variant_effects
 

@@ -1,7 +1,7 @@
 """How much each letter of a sequence moves an output: gradients and differences from references.
 
 Each function takes a module from one-hot ``[batch, 4, length]`` to outputs, codes ``[n, length]`` and the number of an
-output, and returns ``[n, 4, length]``. Mutagenesis is in :mod:`kgreg.decode.sequence.mutagenesis`.
+output, and returns ``[n, 4, length]``. Mutagenesis is in :mod:`kgreg.decode.sequence.substitutions`.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from kgreg.decode.sequence.attribution import gradient_x_input
 from kgreg.decode.sequence.filters import FilterPattern, filter_patterns
 from kgreg.decode.sequence.functions import ReadsOneHot, SequenceFunction, respond, window
 from kgreg.decode.sequence.matching import Counts, match_filters
-from kgreg.decode.sequence.mutagenesis import is_fast, letter_importance, mutagenesis
+from kgreg.decode.sequence.substitutions import is_fast, letter_importance, mutagenesis
 from kgreg.fit.arms import Job
 from kgreg.fit.crossval import CrossValidation
 from kgreg.fit.threads import limit_threads

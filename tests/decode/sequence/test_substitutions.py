@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kgreg.decode.sequence.functions import encode
-from kgreg.decode.sequence.mutagenesis import is_fast, letter_importance, mutagenesis
 from kgreg.decode.sequence.receptive_field import NoReceptiveFieldError, ReceptiveField
+from kgreg.decode.sequence.substitutions import is_fast, letter_importance, mutagenesis
 from kgreg.errors import DataError, FitError
 
 LENGTH = 60
