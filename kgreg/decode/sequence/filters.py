@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kgreg.decode.sequence.functions import Codes, SequenceFunction, evaluating, read
-from kgreg.decode.sequence.receptive_field import ELEMENTWISE
+from kgreg.decode.sequence.receptive_field import ELEMENTWISE, flat_layers
 from kgreg.errors import DataError
 
 #: Complement of every code.
@@ -152,7 +152,7 @@ def _patterns(
 def first_layers(function: nn.Module) -> list[_FirstLayer]:
     """Return the filters that read the sequence: of one or two banks, or of a convolution; none of other networks."""
     network: Any = function.network if isinstance(function, SequenceFunction) else function
-    banks = [getattr(network, name, None) for name in ("bank", "de_novo")]
+    banks = [getattr(network, "bank", None), getattr(getattr(network, "de_novo", None), "bank", None)]
     found = [_FirstLayer(list(bank.ids), bank.widths, bank.score_map) for bank in banks if isinstance(bank, Bank)]
     if found:
         return found
@@ -184,7 +184,7 @@ def _leading(network: Any) -> list[nn.Module]:
         return [first] if isinstance(first, nn.Conv1d) else []
     found: list[nn.Module] = []
     reading = False
-    for layer in _flat(stack):
+    for layer in flat_layers(stack):
         if isinstance(layer, (nn.Dropout, nn.Identity)):
             continue
         if isinstance(layer, nn.Conv1d) and not reading:
@@ -193,11 +193,3 @@ def _leading(network: Any) -> list[nn.Module]:
             break
         found.append(layer)
     return found if reading else []
-
-
-def _flat(layer: nn.Module) -> Iterator[nn.Module]:
-    if isinstance(layer, nn.Sequential):
-        for part in layer:
-            yield from _flat(part)
-    else:
-        yield layer

@@ -18,8 +18,9 @@ from kgreg.nn.inputs import Inputs
 from kgreg.nn.readout import Link
 from kgreg.nn.sequence.encoding import UnknownRule, one_hot, reverse_complement
 
-#: Outputs as the network computes them (logits, values in units of the training), or as it predicts them.
-Scale = Literal["logit", "prediction"]
+#: Outputs as the network computes them (logits, values in units of the training), the same minus their mean over the
+#: outputs (which a shift common to all classes does not move), or as it predicts them.
+Scale = Literal["logit", "centred", "prediction"]
 
 #: Codes of sequences, ``[n, length]``: A 0, C 1, G 2, T 3, 4 for anything else.
 Codes = NDArray[np.uint8]
@@ -57,7 +58,8 @@ class SequenceFunction(nn.Module):
     model
         A trained sequence network.
     scale
-        "logit": what the network computes. "prediction": probabilities, or values in the units of the data.
+        "logit": what the network computes; "centred": minus its mean over the outputs; "prediction": probabilities, or
+        values in the units of the data.
 
     Raises
     ------
@@ -96,6 +98,8 @@ class SequenceFunction(nn.Module):
         """Return what the network computes, ``[..., n_outputs]``, in the scale of this function."""
         if self.scale == "logit":
             return outputs
+        if self.scale == "centred":
+            return outputs - outputs.mean(dim=-1, keepdim=True)
         if self.task == "classification":
             return outputs.softmax(dim=-1)
         if self.task == "multilabel":
