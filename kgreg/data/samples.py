@@ -106,6 +106,17 @@ class Samples:
         return len(self.names)
 
     @property
+    def clusters(self) -> NDArray[Any] | None:
+        """Groups that an interval over test samples draws whole, or None: it draws single samples.
+
+        Chromosomes keep similar sequences on one side of a split; sites on one of them are as good as independent, and
+        a test part of two or three chromosomes has no interval over chromosomes.
+        """
+        if self.groups is None or self.intervals is None:
+            return self.groups
+        return None if (self.groups == self.intervals["chrom"].to_numpy()).all() else self.groups
+
+    @property
     def modality_names(self) -> list[str]:
         """The modalities, in the order of their first columns; empty for data of one layer."""
         return [name for name in dict.fromkeys(self.modalities) if name]

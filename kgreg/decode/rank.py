@@ -16,6 +16,7 @@ from kgreg.data.targets import ONE_OUTPUT
 from kgreg.decode.controls import compare_with_controls, network_errors, relative
 from kgreg.decode.holders import Holders
 from kgreg.decode.importance import ALL, Measure, node_importance
+from kgreg.decode.intervals import mean_interval
 from kgreg.errors import DataError
 from kgreg.fit.crossval import CrossValidation
 from kgreg.fit.threads import limit_threads
@@ -173,7 +174,7 @@ def rank_scores(
     frames = []
     for o, output in enumerate(outputs):
         values = real[:, :, o]
-        mean, low, high, n = _interval(values)
+        mean, low, high, n = mean_interval(values)
         frame = info.assign(output=output, score=mean, low=low, high=high, n=n, stability=_found(values, kinds))
         for kind in ("rewired", "labels"):
             z = p = np.full(len(info), np.nan)
@@ -235,17 +236,6 @@ def _sizes(blueprint: Blueprint) -> dict[str, int]:
     widths = {motif: len(counts) for motif, counts in blueprint.motif_matrices().items()}
     holders = Holders.of(blueprint, list(widths))
     return widths | dict(zip(holders.ids, holders.members.getnnz(axis=1).tolist(), strict=True))
-
-
-def _interval(values: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Return mean, low, high and n over the first axis, leaving out NaN (a class without test samples)."""
-    n = np.isfinite(values).sum(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.nansum(values, axis=0) / n
-        sd = np.sqrt(np.nansum((values - mean) ** 2, axis=0) / (n - 1))
-        half = stats.t.ppf(0.975, np.maximum(n - 1, 1)) * sd / np.sqrt(n)
-    half = np.where(n > 1, half, np.nan)
-    return mean, mean - half, mean + half, n
 
 
 def _found(values: NDArray[np.float64], kinds: NDArray[Any]) -> NDArray[np.float64]:

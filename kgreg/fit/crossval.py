@@ -249,7 +249,7 @@ def summarise(
         }
     else:
         drawn, units = _resampled(predictions, splits[0], samples, seed)
-        unit = "test sample" if samples.groups is None else "test group"
+        unit = "test sample" if samples.clusters is None else "test group"
         way = f"bootstrap over {unit}s"
         intervals = {
             (arm, m): bootstrap_interval(float(by_fold[arm, m].iloc[0]), drawn[arm][m], units)
@@ -319,7 +319,7 @@ def _resampled(
 
     All arms are scored on the same resamples, so that their differences are paired.
     """
-    groups = None if samples.groups is None else samples.groups[split.test]
+    groups = None if samples.clusters is None else samples.clusters[split.test]
     weights = resample(len(split.test), groups, seed)
     scored: dict[str, list[dict[str, NDArray[np.float64]]]] = {}
     for name, own in predictions.groupby("arm", sort=False):

@@ -10,6 +10,7 @@ import pandas as pd
 
 from kgreg.blueprint.kinds import RANKED_KINDS
 from kgreg.blueprint.model import Blueprint
+from kgreg.decode.sequence.summary import SequenceSummary
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class ReportContents:
         Of :func:`kgreg.decode.edge_scores`; may be empty.
     controls
         Real against control inputs, of :class:`kgreg.decode.Explanation`; may be empty.
+    sequences, not_decoded
+        Filters, logos and examples of a network that reads DNA, or why there are none; None and "" for other networks.
     run
         ``kgreg, started, seconds, command, seed, packages, platform``.
     """
@@ -55,17 +58,19 @@ class ReportContents:
     run: Mapping[str, Any]
     edges: pd.DataFrame = field(default_factory=pd.DataFrame)
     controls: pd.DataFrame = field(default_factory=pd.DataFrame)
+    sequences: SequenceSummary | None = None
+    not_decoded: str = ""
+
+    @property
+    def has_genes(self) -> bool:
+        """Whether genes were ranked; networks that read DNA have none."""
+        return "sequences" not in self.data
 
     @property
     def main_kind(self) -> str | None:
         """The kind of inner node that a reader asks about first; None if none was ranked."""
         kinds = set(self.ranking["kind"])
         return next((kind for kind in RANKED_KINDS if kind in kinds and kind != "gene"), None)
-
-    @property
-    def has_genes(self) -> bool:
-        """Whether genes were ranked; networks that read DNA have none."""
-        return bool((self.ranking["kind"] == "gene").any())
 
     @property
     def has_terms(self) -> bool:

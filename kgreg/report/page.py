@@ -8,7 +8,6 @@ from typing import Any
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
-from kgreg.blueprint.kinds import RANKED_KINDS
 from kgreg.disk import replace_text
 from kgreg.errors import OutputError
 from kgreg.report import (
@@ -17,6 +16,7 @@ from kgreg.report import (
     figures,
     inventory,
     knockout_figures,
+    motif_section,
     summary,
     tables,
     task_figures,
@@ -27,7 +27,7 @@ from kgreg.report.explorer import explorer_data
 from kgreg.report.hierarchy_view import hierarchy_plot
 from kgreg.report.numbers import count, fixed, name_of_metric, plural
 
-_TEMPLATES = ("report.html.j2", "macros.html.j2")
+_TEMPLATES = ("report.html.j2", "macros.html.j2", "motifs.html.j2")
 
 
 def write_report(contents: ReportContents, path: Path) -> Path:
@@ -128,11 +128,6 @@ def _context(contents: ReportContents) -> dict[str, Any]:
         "tiles": summary.tiles(contents),
         "has_terms": contents.has_terms,
         "has_genes": contents.has_genes,
-        "factors": [
-            {"kind": kind, "title": RANKED_KINDS[kind], "panels": tables.ranking_panels(contents, kind)}
-            for kind in ("family", "tf", "motif")
-            if (contents.ranking["kind"] == kind).any()
-        ],
         "of_dna": "sequences" in contents.data,
         "metrics": metrics,
         "metric_table": summary.metric_table(metrics),
@@ -144,6 +139,7 @@ def _context(contents: ReportContents) -> dict[str, Any]:
         "measure": contents.experiment.get("decode", {}).get("measure", "activation"),
         "controls": control_tables.control_panels(contents.controls),
         "edges": edge_tables.edge_panels(contents),
+        "motifs": motif_section.motif_section(contents),
         "knockouts": tables.knockout_panels(knockouts) if len(knockouts) else [],
         "n_knockouts": int(knockouts["knockout"].nunique()) if len(knockouts) else 0,
         "data": contents.data,

@@ -25,6 +25,7 @@ _PAGES = (
     (re.compile(r"R-[A-Z]{3}-\d+(\.\d+)?"), "https://reactome.org/content/detail/{}"),
     (re.compile(r"NCBIGene:\d+"), "https://www.ncbi.nlm.nih.gov/gene/{}"),
     (re.compile(r"HGNC:\d+"), "https://www.genenames.org/data/gene-symbol-report/#!/hgnc_id/{}"),
+    (re.compile(r"MA\d{4}\.\d+"), "https://jaspar.elixir.no/matrix/{}/"),
     (re.compile(r"ENS[A-Z]*G\d{11}"), "https://www.ensembl.org/id/{}"),
 )
 #: Arms of which there are draws.
@@ -56,8 +57,9 @@ def name_of_output(output: str, task: str) -> str:
 def ranking_panels(contents: ReportContents, kind: str) -> list[dict[str, Any]]:
     """Return for every output the best nodes of a kind as rows of text, and what to say above them."""
     mine = contents.ranking[contents.ranking["kind"] == kind]
-    links = contents.blueprint.edges["source"].value_counts()
-    if not contents.has_terms:
+    # A gene counts what reads it, a motif the factors that bind it; a factor its motifs, a family its factors.
+    links = contents.blueprint.edges["target" if kind in ("tf", "family") else "source"].value_counts()
+    if kind == "gene" and not contents.has_terms:
         partners = contents.blueprint.interactions
         links = pd.concat([partners["source"], partners["target"]]).value_counts()
     panels = []

@@ -31,6 +31,7 @@ from kgreg.runs.records import (
 )
 from kgreg.runs.reporting import report_result
 from kgreg.runs.run import Run
+from kgreg.runs.sequences import decode_sequences, load_sequences, missing_packages
 from kgreg.runs.stages import Compiled, compile_experiment, knockouts_of, settings_of
 
 if TYPE_CHECKING:
@@ -210,11 +211,12 @@ class _Stages:
     def _explain(self) -> None:
         decode, progress = self.experiment.decode, self.progress
         found = explain(
-            self.result, lambda text, share: progress(text, 0.7 * share), measure=decode.measure, accept=decode.accept
+            self.result, lambda text, share: progress(text, 0.6 * share), measure=decode.measure, accept=decode.accept
         )
         save_explanation(found, self.folder.path)
-        edges = edge_scores(self.result, lambda text, share: progress(text, 0.7 + 0.3 * share))
+        edges = edge_scores(self.result, lambda text, share: progress(text, 0.6 + 0.2 * share))
         save_edges(edges, self.folder.path)
+        decode_sequences(self.result, found, self.folder.path, lambda text, share: progress(text, 0.8 + 0.2 * share))
 
     def _knock_out(self) -> None:
         asked = knockouts_of(self.experiment, load_explanation(self.folder.path))
@@ -230,12 +232,14 @@ class _Stages:
             self.compiled.matching,
             read_table(self.folder.path / "knockouts.parquet"),
             load_edges(self.folder.path),
+            load_sequences(self.folder.path),
             title=self.experiment.title,
             experiment=self.experiment.to_dict(),
             run={
                 **{key: self.folder.record[key] for key in ("started", "command", "packages", "platform")},
                 "seconds": self.folder.seconds,
             },
+            not_decoded=missing_packages(self.folder.path),
         )
         self.progress("writing the report", 1.0)
 

@@ -11,6 +11,7 @@ import pandas as pd
 from kgreg import __version__
 from kgreg.data import Matching
 from kgreg.decode import Explanation
+from kgreg.decode.sequence.summary import SequenceSummary
 from kgreg.fit import CrossValidation
 from kgreg.report import ReportContents, write_report
 from kgreg.runs.environment import describe_environment
@@ -23,10 +24,12 @@ def report_result(
     matching: Matching,
     knockouts: pd.DataFrame | None = None,
     edges: pd.DataFrame | None = None,
+    sequences: SequenceSummary | None = None,
     *,
     title: str = "kgreg experiment",
     experiment: Mapping[str, Any] | None = None,
     run: Mapping[str, Any] | None = None,
+    not_decoded: str = "",
 ) -> Path:
     """Write the HTML report of a cross-validated network; return its path.
 
@@ -36,6 +39,8 @@ def report_result(
         What was asked, section -> key -> value. Default: the settings of the training.
     run
         ``started, seconds, command, packages, platform``. Default: this process.
+    not_decoded
+        Why sequences were not decoded, if they were to be.
 
     Raises
     ------
@@ -56,6 +61,8 @@ def report_result(
         knockouts=knockouts if knockouts is not None else pd.DataFrame(),
         controls=explanation.controls,
         edges=edges if edges is not None else pd.DataFrame(),
+        sequences=sequences,
+        not_decoded=not_decoded,
         run={"kgreg": __version__, "seed": result.seed, **about},
     )
     return write_report(contents, Path(path))

@@ -11,9 +11,11 @@ import pandas as pd
 
 from kgreg.blueprint import Blueprint, load_blueprint
 from kgreg.decode import Explanation
+from kgreg.decode.sequence.summary import SequenceSummary
 from kgreg.experiment import Experiment, read_experiment
 from kgreg.runs.folder import RunFolder, read_json
 from kgreg.runs.records import load_edges, load_explanation, read_table
+from kgreg.runs.sequences import load_sequences
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,11 @@ class Run:
     def edges(self) -> pd.DataFrame:
         """Interactions by attention (:func:`kgreg.decode.edge_scores`); empty for networks without attention."""
         return load_edges(self.path)
+
+    @cached_property
+    def sequences(self) -> SequenceSummary | None:
+        """Filters, motifs and example sequences; None for networks that read no DNA."""
+        return load_sequences(self.path)
 
     @cached_property
     def knockouts(self) -> pd.DataFrame:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,6 +12,7 @@ from torch import Tensor
 from kgreg.nn.hierarchy import kernels
 from kgreg.nn.hierarchy.inputs import ByFeature, SparseRows, find_sparse
 from kgreg.nn.hierarchy.program import Program
+from kgreg.nn.threads import use_threads
 
 
 class Parameters(NamedTuple):
@@ -170,10 +170,3 @@ def read_inputs(x: Tensor | SparseRows, dtype: Any) -> tuple[Any, ByFeature]:
 
 def _array(tensor: Tensor) -> np.ndarray[Any, Any]:
     return np.ascontiguousarray(tensor.detach().numpy())
-
-
-def use_threads() -> int:
-    """Let the kernels use as many threads as torch does; return the number."""
-    threads = min(torch.get_num_threads(), int(numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
-    numba.set_num_threads(threads)
-    return threads

@@ -19,9 +19,10 @@ from torch import Tensor
 
 from kgreg.errors import FitError
 from kgreg.nn.hierarchy import changes
-from kgreg.nn.hierarchy.fused import Parameters, read_inputs, use_threads
+from kgreg.nn.hierarchy.fused import Parameters, read_inputs
 from kgreg.nn.hierarchy.inputs import SparseRows
 from kgreg.nn.hierarchy.program import Index, spans
+from kgreg.nn.threads import use_threads
 
 if TYPE_CHECKING:
     from kgreg.nn.hierarchy.module import Backend, Hierarchy

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any, Literal
 
-import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from kgreg.errors import FitError
 from kgreg.nn.motif import kernels
 from kgreg.nn.sequence.encoding import one_hot
+from kgreg.nn.threads import use_threads
 
 #: How the scores of all windows become one number; see :class:`MotifBank`.
 Pooling = Literal["max", "top", "logsumexp", "mean"]
@@ -210,7 +210,7 @@ class _BestWindows(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, codes: Tensor, plan: _Plan) -> Tensor:
-        numba.set_num_threads(min(torch.get_num_threads(), int(numba.config.NUMBA_NUM_THREADS)))  # type: ignore[attr-defined]
+        use_threads()
         values, bases = weight.detach().contiguous().numpy(), np.ascontiguousarray(codes.numpy())
         table = np.empty((plan.rows, kernels.LANES), values.dtype)
         kernels.fill_table(values, plan.offset, plan.width, plan.first, plan.blocks, table)

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.metrics import log_loss
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from kgreg.nn.readout import Link
@@ -19,6 +19,8 @@ _PLAIN = 10.0
 #: Powers of the univariate statistic that are tried; 0 is plain ridge.
 EXPONENTS = (0, 1, 2, 4)
 FOLDS = 5
+#: Samples up to which two classes are told apart by kernels.
+_KERNEL_BELOW = 500
 #: Least size of a scale, so that no score is cut off for good.
 _LEAST_SCALE = 1e-4
 
@@ -66,7 +68,8 @@ def fit_start(
     samples given, t taken anew in every fold; g = 0 is plain ridge.
 
     There are more motifs than samples more often than not: all is fitted in the space that the samples span, where the
-    solution lies.
+    solution lies, and the fits of the folds, of two classes and few samples, are Newton's method on kernels, all
+    penalties at once.
     """
     z = np.asarray(z, dtype=np.float64)
     if link == "softmax":
@@ -130,24 +133,31 @@ class _Classes:
         )
         return _ratio(np.asarray(between), x.var(axis=0))
 
-    def path(
-        self, x: _Array, y: NDArray[Any], inverse: Sequence[float], exact: bool = False
-    ) -> Iterator[tuple[_Array, _Array]]:
-        """Yield coefficients and intercepts for growing inverse penalties, each begun where the last one ended."""
-        tolerance = 1e-6 if exact else 1e-3
-        model = LogisticRegression(class_weight="balanced", max_iter=2000, tol=tolerance, warm_start=True)
-        for c in inverse:
-            model.set_params(C=c).fit(x, y)
-            yield model.coef_.copy(), model.intercept_.copy()
+    def held_out(self, x: _Array, y: NDArray[Any], held: _Array) -> Iterator[_Array]:
+        """Yield what fits with growing inverse penalties give for other samples, ``[samples, rows]``."""
+        if self.n == 2 and len(x) <= _KERNEL_BELOW:
+            dual, intercept = _kernel_logistic(x @ x.T, y, INVERSE)
+            yield from ((held @ x.T @ dual.T + intercept).T)[:, :, None]
+            return
+        reduced, back = _reduced(x)
+        held = held if back is None else held @ back.T
+        model = LogisticRegression(class_weight="balanced", max_iter=1000, tol=1e-3, warm_start=True)
+        rounded = reduced.astype(np.float32)  # twice as fast, and exact enough to choose by
+        for c in INVERSE:  # each begins where the last one ended
+            model.set_params(C=c).fit(rounded, y)
+            yield held @ model.coef_.T + model.intercept_
+
+    def fit(self, x: _Array, y: NDArray[Any], inverse: float) -> tuple[_Array, _Array]:
+        """Return coefficients and intercepts."""
+        model = LogisticRegression(C=inverse, class_weight="balanced", max_iter=5000, tol=1e-6).fit(x, y)
+        return model.coef_, model.intercept_
 
     def loss(self, outputs: _Array, y: NDArray[Any]) -> float:
         if outputs.shape[1] == 1:
             outputs = np.concatenate([np.zeros_like(outputs), outputs], axis=1)
-        p = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-        count = np.bincount(y, minlength=self.n)
-        weight = len(y) / (self.n * np.maximum(count, 1))
-        p /= p.sum(axis=1, keepdims=True)
-        return float(log_loss(y, p, sample_weight=weight[y], labels=range(self.n)))
+        weight = len(y) / (self.n * np.maximum(np.bincount(y, minlength=self.n), 1))[y]
+        each = logsumexp(outputs, axis=1) - outputs[np.arange(len(y)), y]
+        return float((weight * each).sum() / weight.sum())
 
     def penalty(self, inverse: float, n: int) -> float:
         return 1 / (2 * inverse * n)  # scikit-learn minimises C * sum of losses + |coef|^2 / 2
@@ -166,12 +176,16 @@ class _Values:
         r = ((x - x.mean(axis=0)) * (y - y.mean())[:, None]).mean(axis=0) / spread
         return _ratio(np.square(r), np.ones(x.shape[1]))
 
-    def path(
-        self, x: _Array, y: NDArray[Any], inverse: Sequence[float], exact: bool = False
-    ) -> Iterator[tuple[_Array, _Array]]:
-        for c in inverse:
-            model = Ridge(alpha=1 / c).fit(x, y)
-            yield np.asarray(model.coef_)[None], np.array([float(model.intercept_)])
+    def held_out(self, x: _Array, y: NDArray[Any], held: _Array) -> Iterator[_Array]:
+        reduced, back = _reduced(x)
+        held = held if back is None else held @ back.T
+        for c in INVERSE:
+            coefficients, intercept = self.fit(reduced, y, c)
+            yield held @ coefficients.T + intercept
+
+    def fit(self, x: _Array, y: NDArray[Any], inverse: float) -> tuple[_Array, _Array]:
+        model = Ridge(alpha=1 / inverse).fit(x, y)
+        return np.asarray(model.coef_)[None], np.array([float(model.intercept_)])
 
     def loss(self, outputs: _Array, y: NDArray[Any]) -> float:
         return float(np.square(outputs[:, 0] - y).mean())
@@ -193,14 +207,12 @@ def _chosen(x: _Array, y: NDArray[Any], problem: _Classes | _Values, exponents: 
     for train, test in folds:
         for e, exponent in enumerate(exponents):
             scale = _scale(problem.statistic, x[train], y[train], exponent)
-            reduced, back = _reduced(x[train] * scale)
-            held = x[test] * scale if back is None else (x[test] * scale) @ back.T
-            for i, (coefficients, intercept) in enumerate(problem.path(reduced, y[train], INVERSE)):
-                losses[e, i] += len(test) * problem.loss(held @ coefficients.T + intercept, y[test])
+            for i, outputs in enumerate(problem.held_out(x[train] * scale, y[train], x[test] * scale)):
+                losses[e, i] += len(test) * problem.loss(outputs, y[test])
     e, i = divmod(int(losses.argmin()), len(INVERSE)) if folds else (0, INVERSE.index(_PLAIN))
     scale = _scale(problem.statistic, x, y, exponents[e])
     reduced, back = _reduced(x * scale)
-    coefficients, intercept = next(iter(problem.path(reduced, y, [INVERSE[i]], exact=True)))
+    coefficients, intercept = problem.fit(reduced, y, INVERSE[i])
     # A scale of at most 1 with larger weights in front of it is the same head, under a penalty that is as much smaller.
     most = float(scale.max())
     penalty = problem.penalty(INVERSE[i], len(y))
@@ -219,5 +231,38 @@ def _reduced(x: _Array) -> tuple[_Array, _Array | None]:
     """Return samples in the space that they span, and the way back from its weights; None where it is no smaller."""
     if x.shape[1] <= len(x):
         return x, None
-    u, s, vt = np.linalg.svd(x, full_matrices=False)
-    return u * s, vt
+    squares, u = np.linalg.eigh(x @ x.T)
+    kept = squares > 1e-12 * squares.max()
+    s = np.sqrt(squares[kept])
+    return u[:, kept] * s, (u[:, kept].T @ x) / s[:, None]
+
+
+def _kernel_logistic(
+    kernel: _Array, y: NDArray[np.int64], inverse: Sequence[float], steps: int = 30
+) -> tuple[_Array, _Array]:
+    """Return ``a [penalties, n]`` and ``b [penalties]`` of logistic regressions ``kernel @ a + b``, by Newton's method.
+
+    Both classes count the same. Large steps are shortened: a logit changes by at most 5 at a time.
+    """
+    n, c = len(y), np.asarray(inverse)[:, None]
+    weight = n / (2 * np.bincount(y, minlength=2))[y]
+    dual, intercept = np.zeros((len(inverse), n)), np.zeros(len(inverse))
+    logits, matrix = np.zeros((len(inverse), n)), np.empty((len(inverse), n, n))
+    diagonal = np.arange(n)
+    for _ in range(steps):
+        p = 1 / (1 + np.exp(-logits))
+        curvature = np.maximum(weight * p * (1 - p), 1e-6)
+        matrix[:] = kernel
+        matrix[:, diagonal, diagonal] += 1 / (c * curvature)
+        right = np.stack([logits + weight * (y - p) / curvature, np.ones_like(logits)], axis=2)
+        solved = np.linalg.solve(matrix, right)
+        shift = solved[:, :, 0].sum(axis=1) / solved[:, :, 1].sum(axis=1)
+        step = solved[:, :, 0] - shift[:, None] * solved[:, :, 1] - dual
+        change = step @ kernel + (shift - intercept)[:, None]
+        size = np.abs(change).max(axis=1)
+        share = np.minimum(1, 5 / np.maximum(size, 1e-12))
+        dual, intercept = dual + share[:, None] * step, intercept + share * (shift - intercept)
+        logits = logits + share[:, None] * change
+        if size.max() < 1e-3:
+            break
+    return dual, intercept

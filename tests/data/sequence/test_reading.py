@@ -109,6 +109,8 @@ def test_chromosomes_fix_the_split(folder: Path) -> None:
     (split,) = split_fixed(samples)
     assert set(samples.groups[split.test]) == {"chr2", "chr4"}
     assert set(samples.groups[split.fit]) | set(samples.groups[split.stop]) == {"chr1", "chr3", "chr5"}
+    assert samples.clusters is None
+    assert read(folder, {"a": "a.fa", "b": "b.fa.gz"}, Columns(group="none")).clusters is None
     with pytest.raises(DataError, match="has no sequence on chr9, which test_chromosomes names") as caught:
         read(folder, {"a": "a.fa", "b": "b.fa.gz"}, test_chromosomes=["chr9", "chr1"])
     assert "chr1, chr2" in caught.value.hint
@@ -139,7 +141,7 @@ def test_a_table_of_labels(folder: Path, tmp_path: Path) -> None:
     samples = read(folder, "a.fa", Columns(label="activity", group="donor"), labels=tmp_path / "y.csv")
     assert (samples.task, samples.names) == ("regression", names[:29])
     np.testing.assert_allclose(samples.target, np.arange(29) / 7, rtol=1e-6)
-    assert samples.groups.tolist() == table["donor"][:29].tolist()
+    assert samples.groups.tolist() == table["donor"][:29].tolist() == samples.clusters.tolist()
     assert (samples.left_out, samples.repairs) == ({NO_LABEL: 1}, {NO_SEQUENCE: 1})
     assert decode(samples.sequences[28]) == records(30)[28][1]
     several = read(folder, "a.fa", Columns(label=["bound", "open"]), labels=tmp_path / "y.csv")

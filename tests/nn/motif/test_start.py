@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
 
-from kgreg.nn.motif.start import LinearStart, fit_start
+from kgreg.nn.motif.start import LinearStart, _kernel_logistic, fit_start
 from kgreg.nn.readout import Link
 
 
@@ -84,3 +85,13 @@ def test_labels_may_be_unknown_and_all_alike() -> None:
 
 def test_survival_has_no_start() -> None:
     assert fit_start(np.zeros((4, 2)), np.ones((4, 2)), "identity", 1) is None
+
+
+def test_kernels_find_what_features_do() -> None:
+    z, _ = draw(50, 80)
+    y = (np.arange(50) < 15).astype(np.int64)
+    dual, intercept = _kernel_logistic(z @ z.T, y, [0.01, 1.0, 100.0])
+    for c, a, b in zip([0.01, 1.0, 100.0], dual, intercept, strict=True):
+        model = LogisticRegression(C=c, class_weight="balanced", max_iter=5000, tol=1e-7).fit(z, y)
+        np.testing.assert_allclose(z.T @ a, model.coef_[0], atol=2e-3)
+        assert b == pytest.approx(model.intercept_[0], abs=5e-3)
