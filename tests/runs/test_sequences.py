@@ -8,11 +8,13 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from kgreg.cli import app
 from kgreg.decode.sequence.attribution import deeplift
-from kgreg.decode.sequence.functions import respond, sequence_function
+from kgreg.decode.sequence.filters import filter_patterns
+from kgreg.decode.sequence.functions import encode, sequence_function
 from kgreg.decode.sequence.substitutions import mutagenesis
 from kgreg.errors import DataError, FitError, MissingPackageError, OutputError
 from kgreg.experiment import read_experiment
@@ -125,11 +127,16 @@ def test_mutagenesis_of_codes_is_that_of_one_hot(run: Run) -> None:
     codes = np.asarray(result.samples.sequences[:1]).copy()
     codes[0, 3] = 4
     effects = mutagenesis(function, codes)
-    base = respond(function, codes)
+
+    def outputs(one: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            return function(encode(one)).numpy()
+
+    base = outputs(codes)
     for letter, position in ((0, 3), (2, 27), (1, 59), (3, 0)):
         mutated = codes.copy()
         mutated[0, position] = letter
-        expected = (respond(function, mutated) - base)[0]
+        expected = (outputs(mutated) - base)[0]
         np.testing.assert_allclose(effects[0, letter, position], expected, atol=1e-5)
 
 
@@ -208,6 +215,19 @@ def test_without_the_packages_the_reason_is_kept(run: Run, tmp_path: Path, monke
     assert run.sequences is not None
     assert found.filters.equals(run.sequences.filters)
     assert missing_packages(tmp_path) == ""
+
+
+def test_some_motifs_of_a_bank_are_read_as_all_are(run: Run) -> None:
+    result = trained_networks(run.path)
+    assert result.samples.sequences is not None
+    function = sequence_function(result.models[result.jobs[0].name])
+    codes = np.asarray(result.samples.sequences[:20])
+    every = {pattern.filter: pattern for pattern in filter_patterns(function, codes)}
+    some = filter_patterns(function, codes, motifs=["M0", "M7"])
+    assert [pattern.filter for pattern in some] == ["M0", "M7", "denovo:0", "denovo:1"]
+    for pattern in some:
+        np.testing.assert_array_equal(pattern.counts, every[pattern.filter].counts)
+        assert pattern.maximum == pytest.approx(every[pattern.filter].maximum, rel=1e-5)
 
 
 def test_deeplift_of_a_network_without_rules_is_refused(run: Run) -> None:

@@ -184,9 +184,15 @@ def other_strand(sequences: Codes) -> Codes:
 
 def respond(function: nn.Module, sequences: Codes, batch_size: int = 256) -> NDArray[np.float32]:
     """Return what a function makes of sequences, ``[n, n_outputs]``; in evaluation mode."""
-    encoded = read(function, sequences)
+    if not len(sequences):
+        raise DataError("There are no sequences.")
+    pieces = (sequences[start : start + batch_size] for start in range(0, len(sequences), batch_size))
     with evaluating(function), torch.no_grad():
-        return torch.cat([function(piece) for piece in torch.split(encoded, batch_size)]).float().numpy()
+        if isinstance(function, SequenceFunction):
+            found = [function.from_codes(torch.from_numpy(np.array(piece, dtype=np.uint8))) for piece in pieces]
+        else:
+            found = [function(read(function, piece)) for piece in pieces]
+    return torch.cat(found).float().numpy()
 
 
 def dtype_of(function: nn.Module) -> torch.dtype:

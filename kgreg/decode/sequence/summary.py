@@ -126,9 +126,9 @@ def _filters(
     if len(rows) > _MOST_SEQUENCES:
         rows = np.sort(np.random.default_rng(result.seed).choice(rows, _MOST_SEQUENCES, replace=False))
     codes, _ = window(function, result.samples.sequences[rows])
-    found = filter_patterns(function, codes)
     motifs = result.blueprint.motif_matrices()
     best = ranking[(ranking["kind"] == "motif") & (ranking["output"] == ALL)].nsmallest(top, "rank")["node"].tolist()
+    found = filter_patterns(function, codes, motifs=best)
     others = sorted((f for f in found if f.filter not in motifs), key=lambda f: -f.sites)[:top]
     by_id = {f.filter: f for f in found}
     kept = [by_id[node] for node in best if node in by_id] + others
