@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from benchmarks.vnn import take_turns
 from kgreg.decode.sequence.functions import encode
-from kgreg.decode.sequence.mutagenesis import mutagenesis
+from kgreg.decode.sequence.substitutions import mutagenesis
 
 
 def deepsea(length: int) -> nn.Sequential:

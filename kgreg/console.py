@@ -16,7 +16,6 @@ from rich.progress import BarColumn, SpinnerColumn, TaskProgressColumn, TextColu
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from kgreg.blueprint.kinds import RANKED_KINDS
 from kgreg.errors import KgregError
 from kgreg.progress import Progress
 
@@ -163,6 +162,8 @@ def show_ranking(run: Run, n: int = 3, output: str | None = None) -> None:
         title_style="bold",
         show_lines=True,
     )
+    from kgreg.blueprint.kinds import RANKED_KINDS  # pandas comes with the package
+
     kinds = [kind for kind in RANKED_KINDS if (explanation.ranking["kind"] == kind).any()]
     for name in ("output", *(RANKED_KINDS[kind] for kind in kinds)):
         table.add_column(name)

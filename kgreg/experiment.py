@@ -47,6 +47,18 @@ class Experiment(Section):
     output: OutputSection = OutputSection()
 
     @model_validator(mode="after")
+    def _nothing_to_permute(self) -> Experiment:
+        if self.knowledge.guide == "none" and self.nulls.rewired:
+            if "rewired" in self.nulls.model_fields_set:
+                raise PydanticCustomError(
+                    "sections",
+                    "guide = \"none\" has no knowledge that could be permuted; remove 'rewired', or set it to 0",
+                    {"place": ("nulls", "rewired")},
+                )
+            object.__setattr__(self, "nulls", self.nulls.model_copy(update={"rewired": 0}))
+        return self
+
+    @model_validator(mode="after")
     def _folds_or_split(self) -> Experiment:
         fixed = self.data.fixes_split
         if not fixed and self.training.folds is None:

@@ -196,7 +196,15 @@ class Blueprint:
         return digest.hexdigest()
 
     def summary(self) -> dict[str, int]:
-        """Return counts: genes, terms, levels, roots, edges of either kind, interactions, neurons; motifs if any."""
+        """Return counts: genes, terms, levels, roots, edges of either kind, interactions and neurons.
+
+        Of motifs: how many there are, and the factors and families that hold them.
+        """
+        if len(self.motifs):
+            kinds = self.nodes["kind"].value_counts()
+            names = {"motif": "motifs", "tf": "factors", "family": "families"}
+            found = {name: int(kinds.get(kind, 0)) for kind, name in names.items()}
+            return {"genes": len(self.genes), "terms": 0, "interactions": len(self.interactions), **found}
         genes = set(self.genes["id"])
         from_genes = int(self.edges["source"].isin(genes).sum())
         return {
@@ -208,7 +216,6 @@ class Blueprint:
             "term_links": len(self.edges) - from_genes,
             "interactions": len(self.interactions),
             "neurons": int(self.terms["width"].sum()),
-            **({"motifs": int(self.motifs["node"].nunique())} if len(self.motifs) else {}),
         }
 
     # ---- pure transforms -----------------------------------------------------------------------------------------

@@ -150,10 +150,13 @@ def knockout_table(
     fits = list(result.fits("graph"))
     effects: dict[str, dict[tuple[str, str], list[NDArray[np.float64]]]] = {name: {} for name in positions}
     seen: dict[str, set[int]] = {}
-    terms = result.blueprint.terms["id"].tolist()
+    # A network may have no activation of some: of the target that regulators lead to, say.
+    computed = {term for _, model in fits[:1] for term in model.network.term_ids}
+    terms = result.blueprint.terms
+    terms = terms[terms["id"].isin(computed)]
     for done, (job, model) in enumerate(fits):
         place = {term: i for i, term in enumerate(model.network.term_ids)}
-        rows = np.array([place[term] for term in terms if term in place], dtype=np.int64)
+        rows = np.array([place[term] for term in terms["id"]], dtype=np.int64)
         groups = _groups(result, job.split.test)
         for group, members in groups.items():
             seen.setdefault(group, set()).update(job.split.test[members].tolist())
@@ -169,7 +172,7 @@ def knockout_table(
     frames = []
     for name in positions:
         for (group, kind), values in effects[name].items():
-            frame = _effect_rows(result, kind, np.stack(values).astype(float))
+            frame = _effect_rows(result, terms, kind, np.stack(values).astype(float))
             frames.append(
                 frame.assign(knockout=name, genes=", ".join(knockouts[name]), group=group, samples=len(seen[group]))
             )
@@ -183,8 +186,8 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def _effect_rows(result: CrossValidation, kind: str, values: NDArray[np.float64]) -> pd.DataFrame:
-    """Return target, label, delta, low, high and n for ``values [n_networks, n_targets]``."""
+def _effect_rows(result: CrossValidation, terms: pd.DataFrame, kind: str, values: NDArray[np.float64]) -> pd.DataFrame:
+    """Return target, label, delta, low, high and n for ``values [n_networks, n_targets]``, of outputs or ``terms``."""
     n = len(values)
     mean = values.mean(axis=0)
     half = np.full(values.shape[1], np.nan)
@@ -193,7 +196,7 @@ def _effect_rows(result: CrossValidation, kind: str, values: NDArray[np.float64]
     if kind == "output":
         targets = labels = result.outputs
     else:
-        targets, labels = result.blueprint.terms["id"].tolist(), result.blueprint.terms["label"].tolist()
+        targets, labels = terms["id"].tolist(), terms["label"].tolist()
     columns = {"target": targets, "label": labels, "delta": mean, "low": mean - half, "high": mean + half}
     return pd.DataFrame(columns).assign(kind=kind, n=n)
 

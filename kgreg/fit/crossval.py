@@ -31,8 +31,9 @@ from kgreg.progress import Progress, no_progress
 
 BASELINE = "baseline"
 
-#: What the arms of networks that read DNA are called, where it is not what others are.
-DNA_ARMS = {"graph": "Motif network", "rewired": "Permuted motifs", BASELINE: "Linear baseline, 5-mers"}
+#: What the arms of networks that read DNA are called, with motifs and without, where it is not what others are.
+DNA_ARMS = {"graph": "Network", BASELINE: "Linear baseline, 5-mers"}
+MOTIF_ARMS = {**DNA_ARMS, "graph": "Motif network", "rewired": "Permuted motifs"}
 
 #: What the arm of the mean prediction of the graph's replicates is called, before their number.
 ENSEMBLE = "graph, ensemble of"
@@ -280,7 +281,7 @@ def summarise(
         "folds": len(splits),
         "test_samples": sum(len(split.test) for split in splits),
         "interval": way,
-        "arm_names": DNA_ARMS if samples.sequences is not None else {},
+        "arm_names": {} if samples.sequences is None else MOTIF_ARMS if "rewired" in found else DNA_ARMS,
         "unit": unit,
         "arms": arms,
         "comparisons": comparisons,

@@ -46,9 +46,14 @@ def refuse_too_large(blueprint: Blueprint, samples: Samples, settings: TrainSett
     if needed <= free:
         return
     summary = blueprint.summary()
-    links = summary["gene_links"] + summary["term_links"] + summary["interactions"]
+    links = sum(summary.get(kind, 0) for kind in ("gene_links", "term_links", "interactions"))
+    nodes = (
+        f"{summary['terms']} terms, {summary['neurons']} neurons"
+        if summary["terms"]
+        else f"{len(blueprint.nodes)} nodes"
+    )
     raise FitError(
-        f"The network needs about {_gib(needed)} ({summary['terms']} terms, {summary['neurons']} neurons, "
+        f"The network needs about {_gib(needed)} ({nodes}, "
         f"{links} links, batches of {settings.batch_size}, {networks} fits "
         f"side by side), but {where} has {_gib(free)} free.",
         "Prune it: raise min_genes, lower max_genes or max_depth, set redundancy; or lower width, batch_size or "

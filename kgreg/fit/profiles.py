@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kgreg.data.sequence.profile_data import ProfileData
 from kgreg.data.splits import Split
 from kgreg.errors import FitError
 from kgreg.fit.seeding import mix
@@ -19,50 +20,6 @@ from kgreg.nn.sequence.profile import Profile, ProfileTower, counts_loss, multin
 
 _LOG = logging.getLogger(__name__)
 Rows = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class ProfileData:
-    """Sequences and the reads along them.
-
-    Attributes
-    ----------
-    sequences
-        ``[n, L]`` codes: A 0, C 1, G 2, T 3, else 4.
-    observed
-        ``[n, tracks, P]`` numbers of reads in the middle P positions, P of one parity with L. Of two tracks the first
-        is the strand that is given, the second its reverse complement, both in the order of the first.
-    control
-        ``[n, controls, L]`` reads of control experiments, or None.
-
-    Raises
-    ------
-    FitError
-        If the shapes do not agree, or numbers of reads are negative or missing.
-    """
-
-    sequences: NDArray[np.uint8]
-    observed: NDArray[np.float32]
-    control: NDArray[np.float32] | None = None
-
-    def __post_init__(self) -> None:
-        n, length = self.sequences.shape
-        shapes = [("observed", self.observed, None), ("control", self.control, length)]
-        for name, table, positions in shapes:
-            if table is None:
-                continue
-            if table.ndim != 3 or len(table) != n or (positions is not None and table.shape[2] != positions):
-                raise FitError(f"'{name}' has the shape {table.shape}, which does not fit {n} sequences of {length}.")
-            if not (np.isfinite(table).all() and (table >= 0).all()):
-                raise FitError(f"'{name}' has negative or missing numbers of reads.", "Set what is missing to 0.")
-        if self.observed.shape[2] > length or (length - self.observed.shape[2]) % 2:
-            raise FitError(
-                f"{self.observed.shape[2]} observed positions have no middle place in sequences of {length}.",
-                "Let both be odd or both be even, and the sequences at least as long.",
-            )
-
-    def __len__(self) -> int:
-        return len(self.sequences)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,16 @@ from threadpoolctl import threadpool_limits
 
 
 @contextmanager
+def own_threads() -> Iterator[None]:
+    """Keep torch at the threads it has while another library starts its own.
+
+    Kernels that numba runs on OpenMP set the number of threads for the whole process when they start.
+    """
+    with limit_threads(torch.get_num_threads()):
+        yield
+
+
+@contextmanager
 def limit_threads(n: int) -> Iterator[None]:
     """Use ``n`` threads in torch and in numpy's and scipy's linear algebra.
 

@@ -245,18 +245,29 @@ def forest_plot(ranking: pd.DataFrame, kind: str = "term", output: str = "all", 
     return plot
 
 
+#: What one or several nodes of a kind are called; others are terms.
+_LEVELS = {
+    "gene": ("gene", "genes"),
+    "sequence": ("sequence", "sequences"),
+    "motif": ("motif", "motifs"),
+    "tf": ("factor", "factors"),
+    "family": ("family", "families"),
+}
+
+
 def level_plot(blueprint: Blueprint) -> Any:
-    """Return how many nodes stand on every level of the network: genes at 0, terms above."""
+    """Return how many nodes stand on every level of the network: genes or sequences at 0, terms or motifs above."""
     counts = blueprint.nodes["level"].value_counts().sort_index()
     levels = [int(level) for level in counts.index]
-    kinds = ["genes" if level == 0 else "terms" for level in levels]
+    first = blueprint.nodes.groupby("level")["kind"].first()
+    names = [_LEVELS.get(first[level], ("term", "terms")) for level in levels]
     return figure(
         go.Bar(
             x=[int(value) for value in counts],
             y=[str(level) for level in levels],
             orientation="h",
-            marker={"color": [ARM_COLOURS["baseline"] if kind == "genes" else ACCENT for kind in kinds]},
-            text=[f"{value} {kind if value > 1 else kind[:-1]}" for value, kind in zip(counts, kinds, strict=True)],
+            marker={"color": [ACCENT if level else ARM_COLOURS["baseline"] for level in levels]},
+            text=[plural(value, *name) for value, name in zip(counts, names, strict=True)],
             textposition="outside",
             cliponaxis=False,
             hovertemplate="level %{y}: %{text}<extra></extra>",

@@ -121,6 +121,8 @@ def network_figures(contents: ReportContents) -> list[tuple[str, str]]:
         "term_links": "links between terms",
         "interactions": "interactions between genes",
         "neurons": "neurons in terms",
+        "factors": "transcription factors",
+        "families": "families of factors",
     }
     rows = [(names.get(key, key), count(value)) for key, value in contents.blueprint.summary().items() if value]
     for compiled in contents.blueprint.provenance.get("compiled", []):

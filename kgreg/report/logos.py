@@ -25,7 +25,9 @@ COLOURS = {"A": "#2a9d55", "C": "#3f7fdb", "G": "#e09a10", "T": "#d8504d"}
 _LETTERS = "ACGT"
 
 
-def motif_logo(counts: NDArray[Any], title: str = "", *, height: int = 64, turned: bool = False) -> Markup:
+def motif_logo(
+    counts: NDArray[Any], title: str = "", *, cell: int = 13, height: int = 64, turned: bool = False
+) -> Markup:
     """Return the logo of a motif: letters as high as their part of the information content of the position.
 
     Parameters
@@ -34,6 +36,8 @@ def motif_logo(counts: NDArray[Any], title: str = "", *, height: int = 64, turne
         ``[width, 4]`` counts or probabilities, columns A, C, G, T; a pseudocount of 1 a position is added to counts.
     title
         What it shows, for readers who do not see it.
+    cell, height
+        Width of a letter, and height of two bits, in pixels.
     turned
         Draw the other strand.
 
@@ -50,7 +54,7 @@ def motif_logo(counts: NDArray[Any], title: str = "", *, height: int = 64, turne
     total = values.sum(axis=1, keepdims=True)
     p = np.where(total > 0, values / np.where(total > 0, total, 1), 0.25)
     bits = 2 + (p * np.log2(np.maximum(p, 1e-12))).sum(axis=1, keepdims=True)
-    return _draw(p * bits, title, cell=13, height=height, low=0.0, high=2.0, axis="bits")
+    return _draw(p * bits, title, cell=cell, height=height, low=0.0, high=2.0, axis="bits")
 
 
 def attribution_logo(
@@ -118,7 +122,7 @@ def _axes(n: int, cell: int, left: int, top: int, height: int, ground: float, ax
     style = 'stroke="currentColor" stroke-opacity=".55" stroke-width=".8"'
     words = 'fill="currentColor" fill-opacity=".75" font-size="8" font-family="sans-serif"'
     parts = [f'<line x1="{left}" x2="{left + cell * n}" y1="{ground:.5g}" y2="{ground:.5g}" {style}/>']
-    step = 1 if cell >= 12 and n <= 12 else 5 if n <= 40 else 20
+    step = 5 if n <= 40 else 20
     for position in range(n):
         number = first + position
         if number % step == 0 or (step > 1 and position == 0 and n <= 40):

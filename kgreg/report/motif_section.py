@@ -13,7 +13,7 @@ from kgreg.decode.sequence.summary import SequenceSummary
 from kgreg.errors import MissingPackageError
 from kgreg.report.contents import ReportContents
 from kgreg.report.logos import attribution_logo, motif_logo
-from kgreg.report.numbers import UNKNOWN, count, fixed, is_known, plural, probability
+from kgreg.report.numbers import UNKNOWN, count, fixed, plural, probability
 from kgreg.report.summary import ALPHA
 from kgreg.report.tables import page_of, ranking_panels
 
@@ -55,6 +55,7 @@ def motif_section(contents: ReportContents) -> dict[str, Any] | None:
         "tested": UNKNOWN,
         "database": UNKNOWN,
         "fold": "",
+        "method": "",
     }
     if found is None:
         return section
@@ -69,6 +70,7 @@ def motif_section(contents: ReportContents) -> dict[str, Any] | None:
         }
     if len(found.examples):
         section["fold"] = str(int(found.examples["fold"].iloc[0]) + 1)
+        section["method"] = str(found.examples["method"].iloc[0])
     return section
 
 
@@ -79,7 +81,8 @@ def _filters(contents: ReportContents, found: SequenceSummary) -> list[dict[str,
     rows = []
     for name, patterns in found.patterns.groupby("filter", sort=False):
         forms = {str(form): table[_LETTERS].to_numpy() for form, table in patterns.groupby("form", sort=False)}
-        matches = found.filters[found.filters["filter"] == name]
+        rows_of = found.filters[found.filters["filter"] == name]
+        matches = rows_of[rows_of["motif"] != ""]
         label = str(labels.get(name, name))
         row: dict[str, Any] = {
             "id": name,
@@ -87,9 +90,9 @@ def _filters(contents: ReportContents, found: SequenceSummary) -> list[dict[str,
             "page": page_of(str(name)),
             "start": _logo(forms.get("start"), f"{label} as in the database"),
             "learned": _logo(forms.get("learned"), f"{label} as learned"),
-            "sites": "",
-            "counted": "too few",
-            "kept": UNKNOWN,
+            "sites": _logo(forms.get("sites"), f"sites of {label}"),
+            "counted": _counted(rows_of.iloc[0]) if len(rows_of) else "",
+            "kept": fixed(rows_of["kept"].iloc[0], 3) if len(rows_of) else UNKNOWN,
             "match": None,
         }
         if len(matches):
@@ -97,9 +100,6 @@ def _filters(contents: ReportContents, found: SequenceSummary) -> list[dict[str,
             own = matches[matches["own"]]
             turned = best["orientation"] == "-"
             row |= {
-                "sites": _logo(forms.get("sites"), f"sites of {label}"),
-                "counted": f"{plural(int(best['sites']), 'site')} in {plural(int(best['sequences']), 'sequence')}",
-                "kept": fixed(best["kept"], 3) if is_known(best["kept"]) else UNKNOWN,
                 "match": {
                     "label": best["label"] or best["motif"],
                     "id": best["motif"],
@@ -117,8 +117,12 @@ def _filters(contents: ReportContents, found: SequenceSummary) -> list[dict[str,
     return rows
 
 
+def _counted(row: pd.Series[Any]) -> str:
+    return f"{plural(int(row['sites']), 'site')} in {plural(int(row['sequences']), 'sequence')}"
+
+
 def _logo(values: NDArray[Any] | None, title: str, *, turned: bool = False) -> Markup | str:
-    return "" if values is None else motif_logo(values, title, height=46, turned=turned)
+    return "" if values is None else motif_logo(values, title, cell=9, height=42, turned=turned)
 
 
 def _examples(found: SequenceSummary) -> list[dict[str, Any]]:

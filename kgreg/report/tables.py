@@ -31,7 +31,14 @@ _PAGES = (
 #: Arms of which there are draws.
 DRAWN = ("rewired", "labels", "control")
 
-_NULLS = {"rewired": "networks on rewired graphs", "labels": "networks trained on permuted labels"}
+_NULLS = {
+    "rewired": "networks on rewired graphs",
+    "labels": "networks trained on permuted labels",
+    "permuted": "networks on permuted motifs",
+}
+
+#: Kinds of nodes whose rewired graphs are permuted motifs.
+OF_DNA = ("family", "tf", "motif")
 
 
 def page_of(identifier: str) -> str:
@@ -93,7 +100,8 @@ def _notice(rows: pd.DataFrame, kind: str, output: str, passed: int) -> str:
             f"There is no null to compare with: z, p and q are not known, and the {things} are ordered by their raw "
             "score, which follows how well connected they are. Do not read this order as evidence."
         )
-    among, against = f"of the {count(len(tested))} {things}", f"against {_NULLS[null]}"
+    among = f"of the {count(len(tested))} {things}"
+    against = f"against {_NULLS['permuted' if kind in OF_DNA else null]}"
     if passed:
         return f"For {output}, {count(passed)} {among} {'pass' if passed > 1 else 'passes'} q < {ALPHA} {against}."
     return (

@@ -1,8 +1,9 @@
 """Whole experiments: the stages from experiment file to report, and the folder they write to."""
 
-from kgreg.runs.pipeline import STAGES, continue_run, knock_out_again, run_experiment
+from kgreg.runs.pipeline import STAGES, continue_run, knock_out_again, run_experiment, trained_networks
 from kgreg.runs.reporting import report_result
 from kgreg.runs.run import Run, open_run
+from kgreg.runs.scoring import scan_fasta, score_variants
 from kgreg.runs.writeback import run_id, write_back
 
 __all__ = [
@@ -14,5 +15,8 @@ __all__ = [
     "report_result",
     "run_experiment",
     "run_id",
+    "scan_fasta",
+    "score_variants",
+    "trained_networks",
     "write_back",
 ]

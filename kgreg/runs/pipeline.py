@@ -134,11 +134,26 @@ def knock_out_again(
     progress: Progress = no_progress,
 ) -> pd.DataFrame:
     """Knock other genes out of the trained networks of a run; nothing is written."""
+    return knockout_table(trained_networks(path, data=data, progress=progress), knockouts, progress)
+
+
+def trained_networks(
+    path: Path | str, *, data: AnnData | MuData | None = None, progress: Progress = no_progress
+) -> CrossValidation:
+    """Read the trained networks of a run, with its samples.
+
+    Raises
+    ------
+    OutputError
+        If there is no run in ``path``, or it is not trained yet.
+    DataError
+        If the samples are no longer those that it was trained on.
+    """
     folder = RunFolder(Path(path))
     if not folder.finished("train"):
         raise OutputError(f"{path} has no trained networks yet.", f"Run `kgreg train {path}`.")
     experiment = read_experiment(folder.path / "experiment.json")
-    return knockout_table(_Stages(folder, experiment, None, data, progress).result, knockouts, progress)
+    return _Stages(folder, experiment, None, data, progress).result
 
 
 class _Stages:

@@ -119,7 +119,7 @@ def test_one_table_of_targets_guides_every_family(tmp_path: Path, knowledge: str
         f'[data]\nfile = "data.h5ad"\nlabel = "class"\n[knowledge]\n{knowledge}\n[network]\n{network}\n'
         "[training]\nfolds = 2\nmax_epochs = 2\n[nulls]\nrewired = 0\nlabels = 0\n"
     )
-    run = run_experiment(tmp_path / "x.toml", until="train" if "graph" in network else "compile")
+    run = run_experiment(tmp_path / "x.toml", until="train" if "graph" in network else "compile", workers=1)
     blueprint, expected = run.blueprint, {*zip(targets["tf"], targets["target"], strict=True)}
     if "interactions" in knowledge:
         ends = blueprint.interactions[["source", "target"]].to_numpy().tolist()

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from kgreg.data.sequence.profile_data import ProfileData
 from kgreg.data.splits import Split
 from kgreg.errors import FitError
-from kgreg.fit.profiles import ProfileData, ProfileSettings, _augmented, fit_profiles
+from kgreg.fit.profiles import ProfileSettings, _augmented, fit_profiles
 from kgreg.nn.sequence.design import SequenceDesign
 from kgreg.nn.sequence.encoding import reverse_complement
 from kgreg.nn.sequence.profile import ProfileTower
@@ -92,22 +93,6 @@ def test_windows_on_the_other_strand_have_their_tracks_reversed_and_exchanged() 
     torch.testing.assert_close(reads[0], observed[0, :, first : first + 14].flip(0, 1))
     torch.testing.assert_close(control[0], observed[0, :1, first : first + 14].flip(1))
     torch.testing.assert_close(cut[0], reverse_complement(sequences[0, first : first + 34]))
-
-
-@pytest.mark.parametrize(
-    ("changed", "said"),
-    [
-        ({"observed": np.zeros((4, 2, 19), np.float32)}, "19 observed positions have no middle place"),
-        ({"observed": np.zeros((3, 2, 20), np.float32)}, "does not fit 4 sequences of 40"),
-        ({"observed": np.full((4, 2, 20), -1, np.float32)}, "negative or missing"),
-        ({"control": np.full((4, 1, 40), np.nan, np.float32)}, "negative or missing"),
-        ({"control": np.zeros((4, 1, 20), np.float32)}, "'control' has the shape"),
-    ],
-)
-def test_bad_data_are_refused(changed: dict[str, Any], said: str) -> None:
-    good: dict[str, Any] = {"sequences": np.zeros((4, 40), np.uint8), "observed": np.zeros((4, 2, 20), np.float32)}
-    with pytest.raises(FitError, match=said):
-        ProfileData(**{**good, **changed})
 
 
 def test_data_of_another_size_than_the_network_predicts_are_refused() -> None:

@@ -8,8 +8,14 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from kgreg.nn.contacts import ContactNetwork, WindowClassifier
+from kgreg.blueprint.motifs import sequence_blueprint
+from kgreg.errors import FitError
+from kgreg.nn.contacts import ContactNetwork, WindowClassifier, split_at_features
 from kgreg.nn.contacts.network import propagation_of
+from kgreg.nn.inputs import Inputs
+from kgreg.nn.sequence.design import SequenceDesign
+from kgreg.nn.sequence.encoding import one_hot, reverse_complement
+from kgreg.nn.sequence.network import SequenceNetwork
 
 
 def case(
@@ -105,3 +111,21 @@ def test_the_classifier_that_is_given_is_copied() -> None:
         for parameter in network.parameters():
             parameter.add_(1)
     torch.testing.assert_close(classifier.out.weight, before)
+
+
+def test_a_sequence_network_is_cut_at_its_features() -> None:
+    torch.manual_seed(0)
+    layers = [{"kind": "conv", "filters": 6, "width": 5}, {"kind": "pool"}, {"kind": "dense", "units": 4}]
+    network = sequence_network([*layers, {"kind": "norm"}])
+    encoder, classifier = split_at_features(network)
+    codes = torch.randint(0, 5, (7, 30), dtype=torch.uint8)
+    expected = network.predict(Inputs(torch.zeros(1, 7, 0), sequences=codes[None]))
+    both = [classifier(encoder(one_hot(strand))) for strand in (codes, reverse_complement(codes))]
+    torch.testing.assert_close(sum(logit.sigmoid() for logit in both) / 2, expected.sigmoid())
+    with pytest.raises(FitError, match="does not end in a dense layer with ReLU, a normalisation"):
+        split_at_features(sequence_network(layers))
+
+
+def sequence_network(layers: list[dict[str, object]]) -> SequenceNetwork:
+    design = SequenceDesign.model_validate({"layers": layers, "length": 30})
+    return design.build(sequence_blueprint({}), 2, link="sigmoid").eval()

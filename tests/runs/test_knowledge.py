@@ -139,6 +139,15 @@ def test_a_network_of_regulators_comes_from_the_store(tmp_path: Path, networked_
     assert set(blueprint.terms["label"]) == {"PAX5"}
 
 
+def test_regulators_and_their_targets_are_interactions_too(tmp_path: Path, networked_store: Path) -> None:
+    knowledge = {"guide": "interactions", "interactions": "tf_targets", "store": str(networked_store)}
+    blueprint = run(tmp_path, knowledge).blueprint
+    label = blueprint.nodes.set_index("id")["label"]
+    found = {(frozenset((label[r.source], label[r.target])), r.weight) for r in blueprint.interactions.itertuples()}
+    assert found == {(frozenset(("PAX5", "CD79A")), 1), (frozenset(("PAX5", "CD19")), 1)}  # a repression joins too
+    assert blueprint.provenance["cypher"][0]["query"] == "tf_targets"
+
+
 def test_regulators_without_weights_are_a_network_too(tmp_path: Path, knowledge_store_path: Path) -> None:
     store = Path(shutil.copy(knowledge_store_path, tmp_path / "bare.lbug"))
     (tmp_path / "bare").write_text("source,target,confidence\nPAX5,CD79A,A\nPAX5,CD19,A\n", encoding="utf-8")

@@ -61,11 +61,10 @@ def of_motifs(tmp_path_factory: pytest.TempPathFactory) -> Run:
     layers = [
         {"kind": "motifs", "filters": 8, "width": 12, "share": 0.5, "encoding": "log-odds", "threshold": [-6, -5]},
         {"kind": "pool", "width": 6},
-        {"kind": "recurrent", "units": 4},
         {"kind": "flatten"},
     ]
     guide = {"guide": "motifs", "motifs": str(folder / "data" / "motifs.jaspar")}
-    return run_experiment(experiment(folder, layers, guide, length=50), workers=1)
+    return run_experiment(experiment(folder, layers, guide, length=50), until="explain", workers=1)
 
 
 def test_motifs_of_a_first_layer_are_ranked_with_their_factors(of_motifs: Run) -> None:

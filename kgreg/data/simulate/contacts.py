@@ -29,7 +29,7 @@ def simulate_contacts(
     n_motifs: int = 6,
     seed: int = 0,
 ) -> Simulation:
-    """Simulate windows along chromosomes, contacts between them, and two labels of which contacts know more.
+    """Simulate windows along chromosomes, contacts between them, and three labels of which contacts know more.
 
     The windows of a chromosome fall into hubs of ``hub`` windows from anywhere on it, all of which touch each other.
     Half of the hubs are active; their windows are ``open``, and carry the first motif with probability ``present``,

@@ -1,7 +1,7 @@
 """How much each letter of a sequence moves an output: gradients and differences from references.
 
 Each function takes a module from one-hot ``[batch, 4, length]`` to outputs, codes ``[n, length]`` and the number of an
-output, and returns ``[n, 4, length]``. Mutagenesis is in :mod:`kgreg.decode.sequence.mutagenesis`.
+output, and returns ``[n, 4, length]``. Mutagenesis is in :mod:`kgreg.decode.sequence.substitutions`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from kgreg.decode.sequence.functions import Codes, device_of, encode, evaluating, read
+from kgreg.decode.sequence.functions import Codes, IsStack, SequenceFunction, device_of, encode, evaluating, read
+from kgreg.decode.sequence.receptive_field import flat_layers
 from kgreg.errors import DataError, FitError
+from kgreg.fit.threads import own_threads
 from kgreg.nn.sequence.encoding import UNKNOWN
+from kgreg.nn.sequence.layers.activation import Exponential
 from kgreg.optional import need
 
 #: Where integrated gradients start: no letters, a quarter of each, or the mean of dinucleotide-shuffled copies.
@@ -102,7 +105,8 @@ def deeplift(
     """Attribute the difference to dinucleotide-shuffled references by DeepLIFT's rescale rule, mean over these.
 
     tangermeme's ``deep_lift_shap``. Attributions of a sequence sum to its output minus the mean output of its
-    references.
+    references. Of a network that reads both strands by the same layers it is the mean of the attributions to the
+    logits of either strand.
 
     Parameters
     ----------
@@ -117,11 +121,49 @@ def deeplift(
         If the attributions do not sum to the difference: the network has an operation without a rule.
     """
     encoded = _checked(function, sequences, output)
-    module = need("tangermeme.deep_lift_shap", "seq")
     references = shuffled(sequences, shuffles, seed)
+    chain, both = _chain(function, encoded)
+    one = _rescale(chain, encoded, references, output, hypothetical, batch_size)
+    if not both:
+        return one
+    turned = _rescale(chain, encoded.flip(1, 2), references.flip(2, 3), output, hypothetical, batch_size)
+    mean: NDArray[Any] = (one + turned[:, ::-1, ::-1]) / 2
+    return mean
+
+
+def _chain(function: nn.Module, encoded: Tensor) -> tuple[nn.Module, bool]:
+    """Return a function with layers that DeepLIFT has rules for, and whether it is that of one strand of two.
+
+    No layer may be used twice in a pass, as a network on both strands does; and the maximum over all positions has no
+    rule, but that over a window of all positions has.
+    """
+    network = function.network if isinstance(function, SequenceFunction) else function
+    layers: nn.Module | None = network
+    if isinstance(network, IsStack):
+        layers = network.stack() if network.strands != "max" else None
+    if isinstance(function, SequenceFunction) and function.scale != "logit":
+        layers = None
+    if not isinstance(layers, nn.Sequential):
+        return function, False
+    plain: list[nn.Module] = []
+    x = encoded[:1]
+    with evaluating(layers), torch.no_grad():
+        for layer in flat_layers(layers):
+            known = layer
+            if isinstance(layer, nn.AdaptiveMaxPool1d) and layer.output_size in (1, (1,)):
+                known = nn.MaxPool1d(x.shape[2])
+            x = known(x)
+            plain.append(known)
+    return nn.Sequential(*plain).eval(), isinstance(network, IsStack) and network.strands == "both"
+
+
+def _rescale(
+    function: nn.Module, encoded: Tensor, references: Tensor, output: int, hypothetical: bool, batch_size: int
+) -> NDArray[Any]:
+    nonlinear = need("tangermeme._deep_lift_utils", "seq")._nonlinear
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        found = module.deep_lift_shap(
+        found = need("tangermeme.deep_lift_shap", "seq").deep_lift_shap(
             function,
             encoded,
             target=output,
@@ -129,6 +171,7 @@ def deeplift(
             hypothetical=hypothetical,
             batch_size=batch_size,
             device=device_of(function),
+            additional_nonlinear_ops={Exponential: nonlinear},
             only_warn=True,  # unknown letters are four zeros here
         )
     values: NDArray[Any] = found.numpy()
@@ -169,7 +212,7 @@ def shuffled(sequences: Codes, copies: int, seed: int = 0) -> Tensor:
     ersatz = need("tangermeme.ersatz", "seq")
     encoded = encode(sequences).to(torch.int8)
     out = encoded[:, None].repeat(1, copies, 1, 1)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), own_threads():
         warnings.simplefilter("ignore")  # that a short or monotonous sequence has few shuffles
         for (start, end), rows in _stretches(np.asarray(sequences)).items():
             if end - start > 1:

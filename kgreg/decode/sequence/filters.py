@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kgreg.decode.sequence.functions import Codes, SequenceFunction, evaluating, read
-from kgreg.decode.sequence.receptive_field import ELEMENTWISE
+from kgreg.decode.sequence.receptive_field import ELEMENTWISE, flat_layers
 from kgreg.errors import DataError
+from kgreg.nn.motif.bank import MotifBank
 
 #: Complement of every code.
 _COMPLEMENT = np.array([3, 2, 1, 0, 4])
@@ -72,7 +73,12 @@ class _FirstLayer:
 
 
 def filter_patterns(
-    function: nn.Module, sequences: Codes, *, share: float = 0.5, batch_size: int = 64
+    function: nn.Module,
+    sequences: Codes,
+    *,
+    share: float = 0.5,
+    motifs: Collection[str] | None = None,
+    batch_size: int = 64,
 ) -> list[FilterPattern]:
     """Count the letters of all windows that excite a filter by more than a share of its maximum.
 
@@ -89,6 +95,8 @@ def filter_patterns(
         Codes ``[n, length]``, best the test sequences.
     share
         Of the maximum.
+    motifs
+        Motifs of a bank to look at; by default all. Filters that are no motif are always looked at.
 
     Returns
     -------
@@ -105,7 +113,7 @@ def filter_patterns(
         raise DataError(f"A threshold of {share} of the maximum is none.", "Give a share between 0 and 1.")
     patterns = []
     with evaluating(function), torch.no_grad():
-        for layer in first_layers(function):
+        for layer in first_layers(function, motifs):
             patterns += _patterns(layer, function, np.asarray(sequences), share, batch_size)
     return patterns
 
@@ -149,10 +157,15 @@ def _patterns(
     ]
 
 
-def first_layers(function: nn.Module) -> list[_FirstLayer]:
-    """Return the filters that read the sequence: of one or two banks, or of a convolution; none of other networks."""
+def first_layers(function: nn.Module, motifs: Collection[str] | None = None) -> list[_FirstLayer]:
+    """Return the filters that read the sequence: of one or two banks, or of a convolution; none of other networks.
+
+    ``motifs``: those of the first bank that are wanted.
+    """
     network: Any = function.network if isinstance(function, SequenceFunction) else function
-    banks = [getattr(network, name, None) for name in ("bank", "de_novo")]
+    banks = [getattr(network, "bank", None), getattr(getattr(network, "de_novo", None), "bank", None)]
+    if motifs is not None and isinstance(banks[0], MotifBank):
+        banks[0] = _part(banks[0], motifs)
     found = [_FirstLayer(list(bank.ids), bank.widths, bank.score_map) for bank in banks if isinstance(bank, Bank)]
     if found:
         return found
@@ -173,6 +186,13 @@ def first_layers(function: nn.Module) -> list[_FirstLayer]:
     return [_FirstLayer(ids, widths, lambda x: layers(x)[:, :, None], int(padding) + before, dilation, stride)]
 
 
+def _part(bank: MotifBank, motifs: Collection[str]) -> MotifBank | None:
+    """Return a bank of some motifs of another; None if it has none of them."""
+    filters = zip(bank.ids, bank.filters(), strict=True)
+    kept = {name: values.detach().cpu().numpy() for name, values in filters if name in motifs}
+    return MotifBank(kept) if kept else None
+
+
 def _leading(network: Any) -> list[nn.Module]:
     """Return the first convolution of a network, with the padding before it and the activations behind it.
 
@@ -184,7 +204,7 @@ def _leading(network: Any) -> list[nn.Module]:
         return [first] if isinstance(first, nn.Conv1d) else []
     found: list[nn.Module] = []
     reading = False
-    for layer in _flat(stack):
+    for layer in flat_layers(stack):
         if isinstance(layer, (nn.Dropout, nn.Identity)):
             continue
         if isinstance(layer, nn.Conv1d) and not reading:
@@ -193,11 +213,3 @@ def _leading(network: Any) -> list[nn.Module]:
             break
         found.append(layer)
     return found if reading else []
-
-
-def _flat(layer: nn.Module) -> Iterator[nn.Module]:
-    if isinstance(layer, nn.Sequential):
-        for part in layer:
-            yield from _flat(part)
-    else:
-        yield layer

@@ -18,8 +18,9 @@ from kgreg.nn.inputs import Inputs
 from kgreg.nn.readout import Link
 from kgreg.nn.sequence.encoding import UnknownRule, one_hot, reverse_complement
 
-#: Outputs as the network computes them (logits, values in units of the training), or as it predicts them.
-Scale = Literal["logit", "prediction"]
+#: Outputs as the network computes them (logits, values in units of the training), the same minus their mean over the
+#: outputs (which a shift common to all classes does not move), or as it predicts them.
+Scale = Literal["logit", "centred", "prediction"]
 
 #: Codes of sequences, ``[n, length]``: A 0, C 1, G 2, T 3, 4 for anything else.
 Codes = NDArray[np.uint8]
@@ -57,7 +58,8 @@ class SequenceFunction(nn.Module):
     model
         A trained sequence network.
     scale
-        "logit": what the network computes. "prediction": probabilities, or values in the units of the data.
+        "logit": what the network computes; "centred": minus its mean over the outputs; "prediction": probabilities, or
+        values in the units of the data.
 
     Raises
     ------
@@ -96,6 +98,8 @@ class SequenceFunction(nn.Module):
         """Return what the network computes, ``[..., n_outputs]``, in the scale of this function."""
         if self.scale == "logit":
             return outputs
+        if self.scale == "centred":
+            return outputs - outputs.mean(dim=-1, keepdim=True)
         if self.task == "classification":
             return outputs.softmax(dim=-1)
         if self.task == "multilabel":
@@ -180,9 +184,15 @@ def other_strand(sequences: Codes) -> Codes:
 
 def respond(function: nn.Module, sequences: Codes, batch_size: int = 256) -> NDArray[np.float32]:
     """Return what a function makes of sequences, ``[n, n_outputs]``; in evaluation mode."""
-    encoded = read(function, sequences)
+    if not len(sequences):
+        raise DataError("There are no sequences.")
+    pieces = (sequences[start : start + batch_size] for start in range(0, len(sequences), batch_size))
     with evaluating(function), torch.no_grad():
-        return torch.cat([function(piece) for piece in torch.split(encoded, batch_size)]).float().numpy()
+        if isinstance(function, SequenceFunction):
+            found = [function.from_codes(torch.from_numpy(np.array(piece, dtype=np.uint8))) for piece in pieces]
+        else:
+            found = [function(read(function, piece)) for piece in pieces]
+    return torch.cat(found).float().numpy()
 
 
 def dtype_of(function: nn.Module) -> torch.dtype:

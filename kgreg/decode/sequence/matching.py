@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kgreg.decode.sequence.filters import FilterPattern
 from kgreg.errors import DataError
+from kgreg.fit.threads import own_threads
 from kgreg.optional import need
 
 #: Columns of :func:`match_patterns`.
@@ -61,7 +62,7 @@ def match_patterns(
     if not motifs:
         raise DataError("There are no motifs to match with.", "Load JASPAR into the store, or give a motif file.")
     names = np.array(list(motifs))
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), own_threads():
         warnings.simplefilter("ignore")  # about fewer than 25 motifs; the table says how many there were
         p, _, offset, overlap, strand = need("memelite", "seq").tomtom(
             [probabilities(counts, pseudocount).T for counts in patterns.values()],
@@ -87,30 +88,38 @@ def match_filters(
     motifs: Mapping[str, Counts],
     *,
     least_sites: int = 10,
+    least_bits: float = 4.0,
     top: int = 5,
 ) -> pd.DataFrame:
-    """Match the patterns of filters that have sites enough; see :func:`match_patterns`.
+    """Match the patterns of filters with sites enough and information enough; see :func:`match_patterns`.
 
-    A filter that is called like a motif was started with it: its match with that motif is returned too.
+    A filter that is called like a motif was started with it: its match with that motif is returned too. TOMTOM finds
+    small p values for wide patterns of next to no information, which resemble the flat positions of wide motifs; such
+    patterns are not matched.
 
     Returns
     -------
     DataFrame
         As :func:`match_patterns`, with ``sites``, ``sequences``, ``threshold`` and ``bits`` (information content) of
-        the filter, and ``own`` (whether the motif is the one it was started with).
+        the filter, and ``own`` (whether the motif is the one it was started with). A filter that was not matched has
+        one row, in which ``motif`` is empty.
     """
-    used = [pattern for pattern in patterns if pattern.sites >= least_sites]
+    about = pd.DataFrame(
+        [(f.filter, f.sites, f.sequences, f.threshold, information(f.counts)) for f in patterns],
+        columns=["filter", "sites", "sequences", "threshold", "bits"],
+    )
+    named = set(about.loc[(about["sites"] >= least_sites) & (about["bits"] >= least_bits), "filter"])
+    used = [pattern for pattern in patterns if pattern.filter in named]
     table = match_patterns(
         {pattern.filter: pattern.counts for pattern in used},
         motifs,
         top=top,
         own={pattern.filter: pattern.filter for pattern in used if pattern.filter in motifs},
     )
-    about = pd.DataFrame(
-        [(f.filter, f.sites, f.sequences, f.threshold, information(f.counts)) for f in used],
-        columns=["filter", "sites", "sequences", "threshold", "bits"],
-    )
-    return table.merge(about, on="filter", how="left").assign(own=table["filter"] == table["motif"])
+    table = table.merge(about, on="filter", how="right")
+    for column in ("motif", "orientation"):
+        table[column] = table[column].fillna("")
+    return table.assign(own=table["filter"] == table["motif"])
 
 
 def probabilities(counts: Counts, pseudocount: float = 1.0) -> NDArray[np.float64]:

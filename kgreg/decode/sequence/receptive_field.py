@@ -20,11 +20,12 @@ from torch.nn import functional as F
 
 from kgreg.errors import FitError
 from kgreg.nn.sequence.encoding import UnknownRule, one_hot
+from kgreg.nn.sequence.layers.activation import Exponential
 
 #: Modules that map every number by itself, whatever its position.
 ELEMENTWISE: tuple[type[nn.Module], ...] = (
     nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish, nn.Sigmoid, nn.Tanh, nn.Softplus,
-    nn.Softsign, nn.Hardtanh, nn.ReLU6, nn.Hardswish, nn.LogSigmoid,
+    nn.Softsign, nn.Hardtanh, nn.ReLU6, nn.Hardswish, nn.LogSigmoid, Exponential,
 )  # fmt: skip
 
 #: Modules that do nothing in evaluation mode.
@@ -276,7 +277,7 @@ class ReceptiveField:
     def __init__(self, layers: nn.Sequential, unknown: UnknownRule = "zero") -> None:
         self._unknown: UnknownRule = unknown
         self._dtype = next((p.dtype for p in layers.parameters()), torch.float32)
-        chain = [layer for layer in _flat(layers) if not isinstance(layer, SILENT)]
+        chain = [layer for layer in flat_layers(layers) if not isinstance(layer, SILENT)]
         self._layers: list[_Layer] = []
         for i, layer in enumerate(chain):
             ending, used = _ending(chain[i : i + 3])
@@ -341,10 +342,10 @@ class ReceptiveField:
         return max(1, _PIECE // most)
 
 
-def _flat(layers: nn.Module) -> list[nn.Module]:
+def flat_layers(layers: nn.Module) -> list[nn.Module]:
     """Return the layers of nested chains in order."""
     if isinstance(layers, nn.Sequential):
-        return [layer for part in layers for layer in _flat(part)]
+        return [layer for part in layers for layer in flat_layers(part)]
     return [layers]
 
 
@@ -356,8 +357,6 @@ def _keeps_positions(layer: nn.Module) -> _Layer:
     if isinstance(layer, (nn.MaxPool1d, nn.AvgPool1d)):
         return _Pool(layer)
     if isinstance(layer, ELEMENTWISE) or (isinstance(layer, nn.BatchNorm1d) and layer.track_running_stats):
-        return _Elementwise(layer)
-    if getattr(layer, "elementwise", False):  # an activation of kgreg's own that says so
         return _Elementwise(layer)
     raise NoReceptiveFieldError(f"the layer {type(layer).__name__}")
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from kgreg.decode.sequence.functions import Codes, encode
 from kgreg.decode.sequence.matching import Counts, match_patterns
 from kgreg.errors import DataError
+from kgreg.fit.threads import own_threads
 from kgreg.optional import need
 
 #: Columns of :func:`find_seqlets`.
@@ -58,7 +59,7 @@ def find_seqlets(
     values, module = _by_position(attributions), need("tangermeme.seqlet", "seq")
     if bool(values.max() == values.min()):
         return pd.DataFrame(columns=list(SEQLET_COLUMNS))
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), own_threads():
         warnings.simplefilter("ignore")  # that no threshold reaches the rate: the table is empty then
         found = module.recursive_seqlets(
             values,

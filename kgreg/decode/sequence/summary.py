@@ -13,21 +13,22 @@ from numpy.typing import NDArray
 
 from kgreg.blueprint.model import Blueprint
 from kgreg.decode.importance import ALL, samples_of_outputs
+from kgreg.decode.sequence.attribution import gradient_x_input
 from kgreg.decode.sequence.filters import FilterPattern, filter_patterns
 from kgreg.decode.sequence.functions import ReadsOneHot, SequenceFunction, respond, window
 from kgreg.decode.sequence.matching import Counts, match_filters
-from kgreg.decode.sequence.mutagenesis import letter_importance, mutagenesis
+from kgreg.decode.sequence.substitutions import is_fast, letter_importance, mutagenesis
 from kgreg.fit.arms import Job
 from kgreg.fit.crossval import CrossValidation
 from kgreg.fit.threads import limit_threads
-from kgreg.nn.motif.bank import MotifBank
 from kgreg.nn.motif.filters import implied_probabilities
 from kgreg.nn.motif.network import MotifNetwork
 from kgreg.progress import Progress, no_progress
 
 PATTERN_COLUMNS = ("filter", "form", "position", "A", "C", "G", "T")
 EXAMPLE_COLUMNS = (
-    "example", "name", "chrom", "start", "end", "strand", "output", "target", "prediction", "first", "fold", "seed",
+    "example", "name", "chrom", "start", "end", "strand", "output", "target", "prediction", "first", "method",
+    "fold", "seed",
 )  # fmt: skip
 LETTER_COLUMNS = ("example", "position", "code", "attribution")
 
@@ -54,10 +55,10 @@ class SequenceSummary:
     examples
         Sequences that are predicted best: ``example``, name and interval, ``output`` they are an example of,
         ``target``, ``prediction`` (probability or value), ``first`` (number of the first letter that is read, from 1),
-        ``fold``, ``seed``.
+        ``method`` (of the attributions: "mutagenesis" where it is fast, else "gradient x input"), ``fold``, ``seed``.
     letters
-        ``example, position, code, attribution``: by mutagenesis, what the letter holds up of the output (a logit
-        minus the mean logit where there are classes).
+        ``example, position, code, attribution``: what the letter holds up of the output (a logit minus the mean logit
+        where there are classes).
     """
 
     filters: pd.DataFrame
@@ -104,7 +105,7 @@ def sequence_summary(
         progress("reading filters", 0.0)
         filters, patterns = _filters(result, job, function, ranking, database, labels, top)
         progress("mutating example sequences", 0.5)
-        chosen, letters = _examples(result, job, function, examples)
+        chosen, letters = _examples(result, job, examples)
     return SequenceSummary(filters, patterns, chosen, letters)
 
 
@@ -125,9 +126,9 @@ def _filters(
     if len(rows) > _MOST_SEQUENCES:
         rows = np.sort(np.random.default_rng(result.seed).choice(rows, _MOST_SEQUENCES, replace=False))
     codes, _ = window(function, result.samples.sequences[rows])
-    found = filter_patterns(function, codes)
     motifs = result.blueprint.motif_matrices()
     best = ranking[(ranking["kind"] == "motif") & (ranking["output"] == ALL)].nsmallest(top, "rank")["node"].tolist()
+    found = filter_patterns(function, codes, motifs=best)
     others = sorted((f for f in found if f.filter not in motifs), key=lambda f: -f.sites)[:top]
     by_id = {f.filter: f for f in found}
     kept = [by_id[node] for node in best if node in by_id] + others
@@ -145,9 +146,8 @@ def _weights(network: Any) -> tuple[dict[str, NDArray[np.float64]], dict[str, fl
     learned, correlation = {}, {}
     design = network.design
     with torch.no_grad():
-        for bank in (network.bank, network.de_novo):
-            if not isinstance(bank, MotifBank):
-                continue
+        banks = [network.bank] if network.de_novo is None else [network.bank, network.de_novo.bank]
+        for bank in banks:
             starts = bank.filters(bank.start)
             for name, now, start in zip(bank.ids, bank.filters(), starts, strict=True):
                 learned[name] = implied_probabilities(now, design.encoding, design.background).double().numpy()
@@ -178,30 +178,33 @@ def _pattern_table(
 # ---- examples --------------------------------------------------------------------------------------------------------
 
 
-def _examples(
-    result: CrossValidation, job: Job, function: SequenceFunction, each: int
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _examples(result: CrossValidation, job: Job, each: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     samples = result.samples
     assert samples.sequences is not None
     test = job.split.test
-    predicting = SequenceFunction(result.models[job.name], "prediction")
+    model = result.models[job.name]
+    function = SequenceFunction(model, "centred" if samples.task == "classification" else "logit")
     codes, before = window(function, samples.sequences[test])
-    predictions = respond(predicting, codes)
+    predictions = respond(SequenceFunction(model, "prediction"), codes)
+    method = "mutagenesis" if is_fast(function) else "gradient x input"
     members = samples_of_outputs(samples.task, samples.target[test], len(samples.outputs))
     rows: list[tuple[Any, ...]] = []
     letters: list[pd.DataFrame] = []
     for c, (output, own) in enumerate(zip(samples.outputs[:_MOST_OUTPUTS], members, strict=False)):
         for i in own[np.argsort(-predictions[own, c], kind="stable")][:each]:
-            effects = mutagenesis(function, codes[i : i + 1])
-            if samples.task == "classification":
-                effects = effects - effects.mean(axis=3, keepdims=True)
-            height = letter_importance(effects, codes[i : i + 1])[0, :, :, c].sum(axis=0)
+            own_codes = codes[i : i + 1]
+            if method == "mutagenesis":
+                height = letter_importance(mutagenesis(function, own_codes), own_codes)[0, :, :, c].sum(axis=0)
+            else:
+                height = gradient_x_input(function, own_codes, c)[0].sum(axis=0)
             place = _interval(samples.intervals, int(test[i]))
             number = len(rows)
             target = _target(samples.target[test[i]], samples.outputs, samples.task, c)
             name = samples.names[test[i]]
             prediction = float(predictions[i, c])
-            rows.append((number, name, *place, output, target, prediction, before + 1, job.split.fold, job.seed))
+            rows.append(
+                (number, name, *place, output, target, prediction, before + 1, method, job.split.fold, job.seed)
+            )
             letters.append(
                 pd.DataFrame(
                     {

@@ -36,7 +36,7 @@ class MotifDesign(Design):
     strength
         Of "regularised": the weight of the squared distance from the motifs, summed over all filters.
     filter_rate
-        Learning rate of the filters, as a factor of that of the head. Weight decay does not touch filters.
+        Learning rate of the filters, as a factor of that of ``[training]``. Weight decay does not touch filters.
     information, filter_l1
         Weights of the mean information content of the filters that are learned (bits a motif), and of the mean sum of
         their sizes.
@@ -51,7 +51,8 @@ class MotifDesign(Design):
     head_start
         The linear head begins as a penalised fit to the training samples, its penalty chosen by cross-validation within
         them: "adaptive" (ridge with the scores scaled by how well each tells the outcome by itself) or "ridge"; or it
-        begins "random" or at "zero". Weights of a fitted head are learned at a rate relative to the largest of them.
+        begins "random" or at "zero", as it does for survival and for more than 32 labels. Weights of a fitted head are
+        learned at a rate relative to the largest of them.
     head_l2, head_l1
         Penalties of the linear head's weights: of the sum of squares (None: that which the start chose, else 0) and of
         the sum of sizes, which leaves exact zeros.

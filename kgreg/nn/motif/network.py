@@ -86,6 +86,8 @@ class MotifNetwork(GuidedNetwork):
         filters = starting_filters(design, blueprint)
         super().__init__(blueprint, n_outputs, list(filters), [1] * len(filters), n_covariates)
         self.design, self.link, self.judges = design, link, design.round_epochs > 0
+        if design.pooling != "max":  # the scores of all windows are held at once
+            self.piece = 256
         self._epoch = 0
         learns = design.mode != "frozen"
         self.bank = MotifBank(filters, design.pooling, design.n_top)

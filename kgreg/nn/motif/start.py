@@ -19,6 +19,8 @@ _PLAIN = 10.0
 #: Powers of the univariate statistic that are tried; 0 is plain ridge.
 EXPONENTS = (0, 1, 2, 4)
 FOLDS = 5
+#: Labels up to which every one has a fit of its own; hundreds would take longer than the training.
+MOST_LABELS = 32
 #: Samples up to which two classes are told apart by kernels.
 _KERNEL_BELOW = 200
 #: Least size of a scale, so that no score is cut off for good.
@@ -58,7 +60,7 @@ class _One(NamedTuple):
 def fit_start(
     z: NDArray[Any], target: NDArray[Any], link: Link, n_outputs: int, exponents: Sequence[int] = EXPONENTS
 ) -> LinearStart | None:
-    """Return a head for standardised scores ``z [samples, n]``; None for a target that no such head fits (survival).
+    """Return a head for standardised scores ``z [samples, n]``; None for survival and more than 32 labels.
 
     Score j is multiplied by ``v_j = |t_j|^g`` before a ridge-penalised fit (logistic for classes and labels, all
     classes counting the same; least squares for values), where ``t_j`` is how well the score tells the outcome by
@@ -74,6 +76,8 @@ def fit_start(
     z = np.asarray(z, dtype=np.float64)
     if link == "softmax":
         return _of_classes(z, target.astype(np.int64), n_outputs, exponents)
+    if link == "sigmoid" and n_outputs > MOST_LABELS:
+        return None
     if link == "sigmoid":
         rows = [_of_label(z, target[:, k].astype(np.float64), exponents) for k in range(n_outputs)]
         weight, scale, bias, penalty = (np.stack([row[i] for row in rows]) for i in range(4))

@@ -69,7 +69,8 @@ class SequenceNetwork(GuidedNetwork):
     Attributes
     ----------
     layers, head
-        From one-hot sequences to one vector, and from that to the outputs.
+        From one-hot sequences to one vector, and from that to the outputs. What the head reads of each sample is
+        ``Passed.extra``, ``[batch, head.in_features]`` (with both strands the mean of both).
     strands
         As the design has it.
     """
@@ -121,14 +122,16 @@ class SequenceNetwork(GuidedNetwork):
     def from_one_hot(self, x: Tensor, covariates: Tensor | None = None, blocks: Beside | None = None) -> Tensor:
         """Return the outputs ``[batch, n_outputs]`` of sequences ``[batch, 4, length]``, in any real numbers.
 
-        They equal those of the codes in evaluation mode, and can be derived with respect to ``x``. ``length`` is that
-        of the network, without the padding of ``pad``.
+        They equal those of the codes in evaluation mode, and can be derived with respect to ``x``. Of longer sequences
+        than the network's the middle is read; the padding of ``pad`` is not part of them.
         """
         if x.dim() != 3 or x.shape[1] != 4:
             raise FitError(f"One-hot sequences have the shape [batch, 4, length], not {list(x.shape)}.")
-        if self.design.length not in (None, x.shape[2]):
-            raise FitError(f"The network reads {self.design.length} positions, the sequences have {x.shape[2]}.")
-        return self._outputs(self._padded(x), self._beside(covariates, blocks or {})).outputs
+        length = self._of(x.shape[2])
+        start = (x.shape[2] - length) // 2
+        return self._outputs(
+            self._padded(x[:, :, start : start + length]), self._beside(covariates, blocks or {})
+        ).outputs
 
     @property
     def first(self) -> nn.Conv1d | None:
@@ -252,7 +255,10 @@ class SequenceNetwork(GuidedNetwork):
 
     def _length(self, given: Given) -> int:
         """Return how many positions are read of every sequence."""
-        there = _codes(given).shape[1]
+        return self._of(_codes(given).shape[1])
+
+    def _of(self, there: int) -> int:
+        """Return how many positions are read of sequences that have ``there``."""
         if self.design.length is None:
             return there
         if there < self.design.length:

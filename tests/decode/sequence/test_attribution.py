@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from kgreg.decode.sequence import attribution
 from kgreg.decode.sequence.functions import encode, respond
 from kgreg.errors import DataError, FitError
+from kgreg.nn.sequence.layers.activation import Exponential
 
 LENGTH = 40
 
@@ -97,3 +98,31 @@ def test_shuffles_keep_dinucleotides_and_unknown_letters() -> None:
 def test_an_output_that_is_not_there_is_refused(network: nn.Sequential, codes: np.ndarray) -> None:
     with pytest.raises(DataError, match="no output 2"):
         attribution.saliency(network, codes, 2)
+
+
+class BothStrands(nn.Module):
+    """Reads both strands by the same layers: exponentials, and their maximum over all positions."""
+
+    strands, link = "both", "identity"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv1d(4, 6, 7), Exponential(), nn.AdaptiveMaxPool1d(1), nn.Flatten(), nn.Linear(6, 2)
+        )
+
+    def stack(self) -> nn.Sequential:
+        return self.layers
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.layers(x) + self.layers(x.flip(1, 2))) / 2
+
+
+def test_deeplift_of_both_strands_sums_to_the_mean_difference(codes: np.ndarray) -> None:
+    torch.manual_seed(1)
+    network = BothStrands().eval()
+    found = attribution.deeplift(network, codes, 0, shuffles=4, seed=2)
+    references = attribution.shuffled(codes, 4, 2).float()
+    with torch.no_grad():
+        others = network(references.flatten(0, 1))[:, 0].view(3, 4).mean(dim=1)
+    np.testing.assert_allclose(found.sum(axis=(1, 2)), respond(network, codes)[:, 0] - others.numpy(), atol=1e-4)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from kgreg.decode.sequence.filters import filter_patterns
+from kgreg.decode.sequence.filters import FilterPattern, filter_patterns
 from kgreg.decode.sequence.functions import encode
 from kgreg.decode.sequence.matching import benjamini_hochberg, information, match_filters, match_patterns, probabilities
 from kgreg.errors import DataError
@@ -124,7 +124,15 @@ def test_the_motif_a_filter_began_with_is_told_whatever_its_rank() -> None:
 
 def test_few_sites_are_not_matched() -> None:
     patterns = filter_patterns(Banked(), planted(), share=0.99)
-    assert match_filters(patterns, database(), least_sites=10_000).empty
+    few = match_filters(patterns, database(), least_sites=10_000)
+    assert few["filter"].tolist() == ["MA1", "MA2"]
+    assert few["motif"].tolist() == ["", ""]
+    assert few["sites"].iloc[0] == 15
+
+
+def test_patterns_without_information_are_not_matched() -> None:
+    flat = FilterPattern("wide", np.full((19, 4), 100), 400, 50, 1.0, 2.0)
+    assert match_filters([flat], database())["motif"].tolist() == [""]
 
 
 def test_q_values_are_those_of_scipy() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from kgreg.decode.sequence.functions import encode
@@ -37,11 +40,21 @@ def test_stretches_are_found_and_named(planted: tuple[np.ndarray, np.ndarray]) -
     assert best["word"].str.contains("TTACA").all()
 
 
-def test_a_control_without_signal_bounds_false_discoveries(planted: tuple[np.ndarray, np.ndarray]) -> None:
-    control = np.random.default_rng(3).normal(scale=0.02, size=(60, 80))
-    found = find_seqlets(planted[1], control=control, fdr=0.2)
-    assert set(found["sequence"]) >= set(range(0, 20, 2))
-    assert len(found) <= 14
+def test_a_control_chooses_the_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The peer's own search for it takes seconds to compile; here it is asked for what it is to be asked."""
+    asked: dict[str, object] = {}
+
+    def recursive_seqlets(values: object, **options: object) -> pd.DataFrame:
+        asked.update(options, values=values)
+        return pd.DataFrame({"example_idx": [1], "start": [2], "end": [9], "attribution": [3.5], "p-value": [0.001]})
+
+    peer = SimpleNamespace(recursive_seqlets=recursive_seqlets)
+    monkeypatch.setattr("kgreg.decode.sequence.seqlets.need", lambda module, extra: peer)
+    heights = np.random.default_rng(3).normal(size=(2, 4, 30))
+    found = find_seqlets(heights, control=heights[:1], fdr=0.2)
+    assert asked["target_fdr"] == 0.2
+    np.testing.assert_allclose(asked["X_control"], heights[:1].sum(axis=1))  # type: ignore[arg-type]
+    assert found.to_dict("records") == [{"sequence": 1, "start": 2, "end": 9, "attribution": 3.5, "p": 0.001}]
 
 
 def test_no_attributions_no_seqlets(planted: tuple[np.ndarray, np.ndarray]) -> None:

@@ -241,3 +241,13 @@ def test_motifs_that_are_not_needed_fall_silent() -> None:
     levels = network.compute(given_of(samples)).levels[0]
     assert (levels[:, network.kept == 0] == 0).all()
     assert quality(model, samples) > 0.9
+
+
+@pytest.mark.parametrize("mode", ["frozen", "free"])
+def test_motifs_have_derivatives_in_every_mode(mode: str) -> None:
+    samples = planted_samples(n=30)
+    network = begun(samples, mode=mode)
+    passed = network.compute(given_of(samples))
+    (slope,) = torch.autograd.grad(passed.outputs[:, 1].sum(), passed.levels[0])
+    weight = (network.head.weight * network.scale)[1].detach()
+    torch.testing.assert_close(slope, weight.expand_as(slope))

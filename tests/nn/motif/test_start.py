@@ -83,7 +83,8 @@ def test_labels_may_be_unknown_and_all_alike() -> None:
     assert np.abs(start.weight[0]).max() > 0
 
 
-def test_survival_has_no_start() -> None:
+def test_survival_and_very_many_labels_have_no_start() -> None:
+    assert fit_start(np.zeros((4, 2)), np.ones((4, 40)), "sigmoid", 40) is None
     assert fit_start(np.zeros((4, 2)), np.ones((4, 2)), "identity", 1) is None
 
 

@@ -13,6 +13,7 @@ from kgreg.data.inputs import input_table
 from kgreg.data.matching import match_names
 from kgreg.data.simulate.regulators import simulate_regulators
 from kgreg.decode.edges import edge_scores
+from kgreg.decode.knockout import knockout_table
 from kgreg.decode.rank import explain
 from kgreg.errors import BlueprintError, FitError
 from kgreg.fit import TrainSettings, cross_validate
@@ -136,3 +137,12 @@ def test_neither_sites_nor_expression_tell_alone(trained) -> None:  # type: igno
     result, _ = trained
     table = {arm["arm"]: arm["metrics"]["auroc"]["mean"] for arm in result.summary()["arms"]}
     assert table["graph"] > table["baseline"] + 0.1
+
+
+def test_a_factor_is_knocked_out_with_its_sites(trained) -> None:  # type: ignore[no-untyped-def]
+    result, planted = trained
+    strong, weak = planted.index[planted][0], planted.index[~planted][0]
+    effects = knockout_table(result, {name: [name] for name in (strong, weak)})
+    own = effects[(effects["kind"] == "term") & (effects["group"] == "all")]
+    assert list(own[own["knockout"] == strong]["label"]) == list(planted.index)
+    assert set(effects[effects["kind"] == "output"]["target"]) == {"on", "off"}

@@ -151,6 +151,7 @@ def test_a_network_of_fixed_length_reads_the_middle_and_refuses_less() -> None:
     network = network_of(length=40)
     sequences = codes(3, 47)
     torch.testing.assert_close(network.predict(inputs(sequences)), network.predict(inputs(sequences[:, 3:43])))
+    torch.testing.assert_close(network.predict(inputs(sequences)), network.from_one_hot(one_hot(sequences)))
     with pytest.raises(FitError, match="reads 40 positions, the sequences have 39"):
         network.predict(inputs(codes(3, 39)))
     with pytest.raises(FitError, match="reads 40 positions, the sequences have 39"):

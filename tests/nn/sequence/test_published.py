@@ -96,6 +96,21 @@ PARAMETERS = {
         conv(4, 6, 128) + conv(128, 9, 32) + dense(35 * 32 + 8, 64) + dense(64, 2) + dense(2, 1),
         112_485,
     ),
+    "chromegcn": (
+        100,
+        0,
+        4 * 5
+        + conv(5, 8, 320)
+        + conv(320, 8, 320)
+        + conv(320, 8, 480)
+        + conv(480, 8, 480)
+        + conv(480, 8, 960)
+        + conv(960, 8, 960)
+        + 2 * (320 + 480 + 960 + 128)
+        + dense(106 * 960, 128)
+        + dense(128, 100),
+        None,
+    ),
     "koo": (
         12,
         0,
@@ -129,7 +144,10 @@ def test_parameters_are_as_many_as_the_shapes_of_the_paper_make(name: str) -> No
 
 
 def small(name: str) -> dict[str, Any]:
-    """Return changes that make a step quick: dense layers of 25; of Basenji, fewer bins and fewer of them cropped."""
+    """Return changes that make a step quick: dense layers of 25; of Basenji, fewer bins and fewer of them cropped; of
+    ChromeGCN, shorter windows."""
+    if name == "chromegcn":
+        return {"units": 25, "length": 400}
     if name != "basenji":
         return {"units": 25}
     layers = [

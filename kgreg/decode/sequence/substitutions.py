@@ -96,6 +96,13 @@ def letter_importance(differences: NDArray[np.floating[Any]], sequences: Codes) 
     return lost
 
 
+def is_fast(function: nn.Module) -> bool:
+    """Say whether mutagenesis of a function costs about as little as a few passes, not one for every substitution."""
+    motifs = isinstance(function, SequenceFunction) and isinstance(function.network, MotifNetwork)
+    with evaluating(function):
+        return motifs or _chain(function) is not None
+
+
 def _chain(function: nn.Module) -> ReceptiveField | None:
     """Return the layers of a function as a chain, if it is one."""
     layers: Any = function

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kgreg.decode.sequence.functions import encode
-from kgreg.decode.sequence.mutagenesis import letter_importance, mutagenesis
 from kgreg.decode.sequence.receptive_field import NoReceptiveFieldError, ReceptiveField
+from kgreg.decode.sequence.substitutions import is_fast, letter_importance, mutagenesis
 from kgreg.errors import DataError, FitError
 
 LENGTH = 60
@@ -98,7 +98,7 @@ def test_a_chain_gives_what_every_mutated_sequence_gives(name: str) -> None:
     stride=st.integers(1, 5),
     seed=st.integers(0, 100),
 )
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_whatever_the_shape_of_the_chain(
     width: int, second: int, dilation: int, padding: int, pool: int, stride: int, seed: int
 ) -> None:
@@ -188,6 +188,11 @@ def test_what_is_no_chain_is_computed_in_full() -> None:
     with torch.no_grad():
         found = mutagenesis(network, codes)
     np.testing.assert_allclose(found, one_by_one(network.double(), codes), atol=1e-5)
+
+
+def test_what_is_fast_is_known_beforehand() -> None:
+    assert is_fast(CHAINS["pooled twice"]())
+    assert not is_fast(Recurrent())
 
 
 def test_modes_of_the_network_are_left_as_they_were() -> None:

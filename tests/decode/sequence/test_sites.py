@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kgreg.decode.sequence import scan as module
+from kgreg.decode.sequence import sites as module
 from kgreg.decode.sequence.matching import probabilities
-from kgreg.decode.sequence.scan import SCAN_COLUMNS, scan
+from kgreg.decode.sequence.sites import SCAN_COLUMNS, scan
 from kgreg.errors import DataError
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kgreg.decode.sequence.functions import Codes
 from kgreg.decode.sequence.matching import Counts, benjamini_hochberg, probabilities
 from kgreg.errors import DataError
+from kgreg.fit.threads import own_threads
 from kgreg.optional import need
 from kgreg.progress import Progress, no_progress
 
@@ -135,7 +136,8 @@ def _hits(
     encoded = (line[None] == np.arange(4, dtype=np.uint8)[:, None]).astype(np.int8)[None]
     if encoded.shape[2] < max(widths.values()):  # a window has to fit for the scanner to start
         encoded = np.pad(encoded, ((0, 0), (0, 0), (0, max(widths.values()))))
-    tables = need("memelite", "seq").fimo(dict(matrices), encoded, threshold=threshold)
+    with own_threads():
+        tables = need("memelite", "seq").fimo(dict(matrices), encoded, threshold=threshold)
     filled = [table for table in tables if len(table)]
     if not filled:
         return pd.DataFrame(columns=[name for name in SCAN_COLUMNS if name not in ("motif_alt_id", "q-value")])
