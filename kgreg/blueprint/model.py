@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -182,6 +183,10 @@ class Blueprint:
 
     def content_hash(self) -> str:
         """Return the SHA-256 (hex) of nodes, edges, inputs and outputs, and of interactions and motifs if any."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> str:
         digest = hashlib.sha256()
         for table in (self.nodes, self.edges, self.inputs, self.outputs):
             digest.update(table.to_csv(index=False, float_format="%.9g", lineterminator="\n").encode())

@@ -1,19 +1,17 @@
-"""Sequence logos (Schneider & Stephens 1990) as SVG that stands in a page: laid out by logomaker, drawn here.
+"""Sequence logos (Schneider & Stephens 1990) as SVG that stands in a page, stacked as logomaker stacks them.
 
 matplotlib's own SVG holds every letter as a path of its own, and style rules that would hold for the whole page. Here
-the four letters are outlined once and placed where logomaker stacks them; axes take the colour of the text around.
+the four letters are outlined once and placed; axes take the colour of the text around.
 """
 
 from __future__ import annotations
 
 import hashlib
-import warnings
 from functools import cache
 from html import escape
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from markupsafe import Markup
 from numpy.typing import NDArray
 
@@ -44,7 +42,7 @@ def motif_logo(
     Raises
     ------
     MissingPackageError
-        If logomaker is not installed.
+        If matplotlib is not installed.
     """
     values = np.asarray(counts, dtype=float)
     if turned:
@@ -104,7 +102,7 @@ def _draw(
     ]
     parts += [f'<path id="{name}{letter}" d="{_outline(letter)}" fill="{COLOURS[letter]}"/>' for letter in _LETTERS]
     parts.append("</defs>")
-    for letter, position, floor, ceiling, flipped in _stacked(values):
+    for letter, position, floor, ceiling, flipped in stack_letters(values):
         size = (ceiling - floor) * scale
         if size < 0.2:
             continue
@@ -137,29 +135,32 @@ def _axes(n: int, cell: int, left: int, top: int, height: int, ground: float, ax
     return parts
 
 
-def _stacked(values: NDArray[np.float64]) -> list[tuple[str, int, float, float, bool]]:
-    """Return letter, position, floor, ceiling and whether it hangs, as logomaker stacks them."""
-    from matplotlib.figure import Figure
+def stack_letters(values: NDArray[np.float64]) -> list[tuple[str, int, float, float, bool]]:
+    """Return letter, position, floor, ceiling and whether it hangs: the largest on top, negative ones below the line.
 
-    table = pd.DataFrame(values, columns=list(_LETTERS))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about the axes of a logo without height
-        logo = need("logomaker", "seq").Logo(table, ax=Figure().subplots(), baseline_width=0)
-    return [
-        (glyph.c, int(glyph.p), float(glyph.floor), float(glyph.ceiling), bool(glyph.flip))
-        for row in logo.glyph_df.to_numpy()
-        for glyph in row
-        if glyph.ceiling > glyph.floor
-    ]
+    Parameters
+    ----------
+    values
+        ``[positions, 4]`` heights, columns A, C, G, T.
+    """
+    order = np.argsort(values, axis=1, kind="stable")
+    floors = np.minimum(values, 0).sum(axis=1)
+    placed = []
+    for position, letters in enumerate(order):
+        floor = float(floors[position])
+        for letter in letters:
+            value = float(values[position, letter])
+            if value:
+                placed.append((_LETTERS[letter], position, floor, floor + abs(value), value < 0))
+            floor += abs(value)
+    return placed
 
 
 @cache
 def _outline(letter: str) -> str:
     """Return the outline of a bold letter in a box from 0 to 1, y upwards, as SVG path data."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import TextPath
-
-    path = TextPath((0, 0), letter, size=100, prop=FontProperties(family="sans-serif", weight="bold"))
+    bold = need("matplotlib.font_manager", "seq").FontProperties(family="sans-serif", weight="bold")
+    path = need("matplotlib.textpath", "seq").TextPath((0, 0), letter, size=100, prop=bold)
     points = path.vertices
     (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
     data = []

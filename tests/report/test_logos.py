@@ -6,9 +6,10 @@ import re
 from xml.etree import ElementTree
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from kgreg.report.logos import attribution_logo, motif_logo
+from kgreg.report.logos import attribution_logo, motif_logo, stack_letters
 
 HOSTILE = "</svg><script>alert(1)</script> \"quoted\" & 'so'"
 SPACE = "{http://www.w3.org/2000/svg}"
@@ -74,3 +75,26 @@ def test_titles_are_text_and_nothing_leaks(svg: str) -> None:
     assert tags <= {"svg", "title", "defs", "path", "use", "line", "text"}
     assert "currentColor" in svg
     assert not re.search(r"url\(|http://(?!www\.w3\.org/2000/svg)", svg)
+
+
+def test_letters_are_stacked_as_logomaker_does() -> None:
+    logomaker = pytest.importorskip("logomaker", reason="logomaker comes with the extra seq")
+    figure = pytest.importorskip("matplotlib.figure").Figure()
+    values = np.random.default_rng(0).normal(size=(9, 4)).round(3)
+    values[2] = 0.0
+    values[3, 1] = 0.0
+    table = pd.DataFrame(values, columns=list("ACGT"))
+    twin = logomaker.Logo(table, ax=figure.subplots(), vsep=0.0, baseline_width=0)
+    expected = [
+        (glyph.c, int(glyph.p), float(glyph.floor), float(glyph.ceiling), bool(glyph.flip))
+        for row in twin.glyph_df.to_numpy()
+        for glyph in row
+        if glyph.ceiling > glyph.floor
+    ]
+    assert expected
+    found = {
+        (letter, position): (floor, ceiling, hangs) for letter, position, floor, ceiling, hangs in stack_letters(values)
+    }
+    assert found.keys() == {(letter, position) for letter, position, *_ in expected}
+    for letter, position, floor, ceiling, hangs in expected:
+        assert found[letter, position] == [pytest.approx(floor), pytest.approx(ceiling), hangs]
