@@ -47,12 +47,12 @@ from kgreg.nn.motif.design import MotifDesign
 from kgreg.sources import jaspar
 
 TEST, DEVELOPMENT = ("chr1", "chr8", "chr21"), ("chr3", "chr12", "chr17")
-SIZES = (100, 200, 50, 500, 2000)
+SIZES = (50, 100, 200, 500, 2000)
 SEEDS = 10
 #: Draws on which it is chosen how filters are learned, beyond those that are reported.
 TUNING_DRAWS = {50: 2, 100: 1, 200: 1, 500: 1, 2000: 1}
 #: Most epochs that are tried.
-EPOCHS = {50: 25, 100: 25, 200: 20, 500: 8, 2000: 3}
+EPOCHS = {50: 25, 100: 25, 200: 25, 500: 4, 2000: 3}
 #: Sequences of the development chromosomes that are looked at.
 DEVELOPMENT_SIZE = 200
 
@@ -133,14 +133,21 @@ def arms() -> list[Arm]:
     """Return the networks that are compared."""
     return [
         Arm("motifs", lambda seed: motifs()),
-        Arm("permuted motifs", lambda seed: motifs().rewire(seed)),
         Arm("random filters", lambda seed: motifs(), DESIGN.model_copy(update={"initial": "random"})),
-        Arm("motifs without the relevant families", lambda seed: motifs(RELEVANT), sizes=SIZES[:3]),
+        Arm("permuted motifs", lambda seed: motifs().rewire(seed)),
         Arm(
             "frozen motifs, ridge",
             lambda seed: motifs(),
             DESIGN.model_copy(update={"head_start": "ridge"}),
             tuned=False,
+        ),
+        Arm("motifs without the relevant families", lambda seed: motifs(RELEVANT), sizes=(100,)),
+        Arm(
+            "frozen random filters",
+            lambda seed: motifs(),
+            DESIGN.model_copy(update={"initial": "random"}),
+            tuned=False,
+            sizes=SIZES[:3],
         ),
     ]
 
@@ -241,16 +248,16 @@ def show_classes(results: pd.DataFrame, tuning: pd.DataFrame) -> None:
     """Print mean AUROC with 95 % intervals (Student's t over the draws), and paired differences."""
     sizes = sorted(results["n"].unique())
     print("\ntest AUROC, mean over draws [95 % interval]")
-    print(f"{'training sequences':<38}" + "".join(f"{n:>22,}" for n in sizes))
+    print(f"{'training sequences':<38}" + "".join(f"{n:>26,}" for n in sizes))
     wide = results.pivot(index=["n", "seed"], columns="arm", values="auroc")
     order = list(dict.fromkeys(results["arm"]))
     for arm in order:
-        print(f"{arm:<38}" + "".join(f"{interval(values(wide, n, arm)):>22}" for n in sizes))
+        print(f"{arm:<38}" + "".join(f"{interval(values(wide, n, arm)):>26}" for n in sizes))
     print("\nmotifs minus the arm, same draws")
     for arm in order:
         if arm != "motifs":
             cells = (values(wide, n, "motifs") - values(wide, n, arm) for n in sizes)
-            print(f"{arm:<38}" + "".join(f"{interval(cell, sign='+'):>22}" for cell in cells))
+            print(f"{arm:<38}" + "".join(f"{interval(cell, sign='+'):>26}" for cell in cells))
     print("\nhow filters are learned, as chosen (epochs)")
     for arm in dict.fromkeys(tuning["arm"]):
         cells = []
@@ -258,7 +265,7 @@ def show_classes(results: pd.DataFrame, tuning: pd.DataFrame) -> None:
             known = ((tuning["arm"] == arm) & (tuning["n"] == n)).any()
             setting, epochs = chosen(tuning, arm, n) if known else (None, 0)
             cells.append(f"{setting.name} ({epochs})" if setting else "")
-        print(f"{arm:<38}" + "".join(f"{cell:>22}" for cell in cells))
+        print(f"{arm:<38}" + "".join(f"{cell:>26}" for cell in cells))
 
 
 def values(wide: pd.DataFrame, n: int, arm: str) -> pd.Series[float]:

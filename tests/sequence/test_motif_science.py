@@ -68,7 +68,7 @@ def test_known_motifs_beat_permuted_ones_and_it_is_the_right_ones_that_help(oct4
 
 
 def test_families_of_both_factors_lead(oct4_mafk: Samples) -> None:
-    found = first_families(oct4_mafk, 400)
+    found = first_families(oct4_mafk, 240)
     assert found["mafk"][0] == "Maf-related"
     assert {"POU domain factors", "SOX-related factors"} & set(found["oct4"][:2])
 
@@ -83,7 +83,7 @@ def test_families_of_both_factors_lead(oct4_mafk: Samples) -> None:
 def test_the_family_of_the_factor_leads_against_shuffled_peaks(file: str, family: str) -> None:
     pytest.importorskip("tangermeme")
     samples = read_sequences({"peak": shared(f"chip_seq/{file}")}, negatives="dinucleotide", test_chromosomes=TEST)
-    assert first_families(samples, 300)["peak"][0] == family
+    assert first_families(samples, 200)["peak"][0] == family
 
 
 @pytest.mark.parametrize("seed", [0, 1])

@@ -22,7 +22,7 @@ FOLDS = 5
 #: Labels up to which every one has a fit of its own; hundreds would take longer than the training.
 MOST_LABELS = 32
 #: Samples up to which two classes are told apart by kernels.
-_KERNEL_BELOW = 500
+_KERNEL_BELOW = 200
 #: Least size of a scale, so that no score is cut off for good.
 _LEAST_SCALE = 1e-4
 
