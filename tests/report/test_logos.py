@@ -97,4 +97,4 @@ def test_letters_are_stacked_as_logomaker_does() -> None:
     }
     assert found.keys() == {(letter, position) for letter, position, *_ in expected}
     for letter, position, floor, ceiling, hangs in expected:
-        assert found[letter, position] == [pytest.approx(floor), pytest.approx(ceiling), hangs]
+        assert found[letter, position] == (pytest.approx(floor), pytest.approx(ceiling), hangs)
