@@ -167,7 +167,7 @@ def _expressed(table: pd.DataFrame, factors: pd.DataFrame | None, knowledge: Kno
     keep = [bound(str(m), str(name)) for m, name in zip(table["motif"], table["name"], strict=True)]
     if not any(keep):
         raise ExperimentError(
-            f"None of the {len(table)} motifs has a factor that is expressed in {knowledge.expressed_in:.0%} of the "
+            f"No motif of {len(table)} has a factor that is expressed in {knowledge.expressed_in:.0%} of the "
             f"samples of {knowledge.expressed}.",
             "Check that its features are gene symbols, or lower expressed_in.",
         )
