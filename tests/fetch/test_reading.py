@@ -65,6 +65,7 @@ def test_networks_are_loaded_and_asked(folder: Path, knowledge_store_path: Path)
         targets = run_named(opened, "tf_targets").to_pylist()
         motifs = run_named(opened, "tf_motif_targets", tfs=[CTCF]).to_pylist()
         regulators = run_named(opened, "motifs_of_regulators", term="GO:0050853").to_pylist()
+        of_pathway = run_named(opened, "motifs_of_pathway_regulators", pathway="R-HSA-983695").to_pylist()
         signals = run_named(opened, "signalling_network").to_pylist()
     assert pairs == [{"protein": "STRING:9606.ENSP1", "other": "STRING:9606.ENSP2", "score": 950}]
     assert {(row["gene"], row["other"], row["score"]) for row in around} == {(CD79A, SYK, 950), (CD79A, LYN, 710)}
@@ -73,6 +74,7 @@ def test_networks_are_loaded_and_asked(folder: Path, knowledge_store_path: Path)
     assert {row["motif_name"] for row in motifs} == {"CTCF"}
     assert {row["target"] for row in motifs} == {CD79A, SYK}
     assert {row["motif"] for row in regulators} == {row["motif"] for row in motifs}, "CD79A acts in GO:0050853"
+    assert of_pathway == regulators, "and in R-HSA-983695"
 
 
 def sources_in(store: Path) -> set[str]:

@@ -47,6 +47,7 @@ def test_every_query_has_an_example_here() -> None:
     # (tests/fetch/test_reading.py).
     elsewhere = {
         "motifs_of_regulators",
+        "motifs_of_pathway_regulators",
         "gene_neighbourhood",
         "signalling_network",
         "protein_interactions",

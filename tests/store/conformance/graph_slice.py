@@ -17,6 +17,8 @@ MOTIFS = 20
 HOSTILE = "x'}) DETACH DELETE n //"
 SLICED = ("go", "genes_human", "goa_human", "reactome", "jaspar")
 TP53, CD79A = ("NCBIGene:7157", "P04637"), ("NCBIGene:973", "P11912")
+#: Whose protein takes part in the Toll-like receptor pathways of the slice.
+TLR4 = "NCBIGene:7099"
 
 
 def below(table: pa.Table, top: str) -> set[str]:
@@ -83,7 +85,7 @@ def sliced() -> dict[str, SourceTables]:
 
 
 def networks() -> SourceTables:
-    """Return interactions of two proteins with all others, channels not known, and one regulation; all made up."""
+    """Return interactions of two proteins with all others, channels not known, and two regulations; all made up."""
     proteins = sorted(set(sliced()["genes_human"].nodes["Protein"]["id"].to_pylist()))
     pairs = [(hub, other) for hub in (CD79A[1], TP53[1]) for other in proteins if other != hub]
     n = len(pairs)
@@ -96,12 +98,12 @@ def networks() -> SourceTables:
         "source": ["networks"] * n,
     }
     regulation = {
-        "from": [TP53[0]],
-        "to": [CD79A[0]],
-        "sign": [-1],
-        "weight": pa.nulls(1, pa.float64()),
-        "confidence": ["A"],
-        "source": ["networks"],
+        "from": [TP53[0]] * 2,
+        "to": [CD79A[0], TLR4],
+        "sign": [-1, 1],
+        "weight": pa.nulls(2, pa.float64()),
+        "confidence": ["A", "B"],
+        "source": ["networks"] * 2,
     }
     relations = {"INTERACTS_WITH": pa.table(interactions), "TARGETS": pa.table(regulation)}
     origin = Provenance("networks", "Made up", "1", "2026-01-01", "https://example.org", "CC0")

@@ -28,6 +28,7 @@ VALUES: dict[str, Any] = {
     "other": "r2",
     "other_output": "all",
     "output": "all",
+    "pathway": "R-HSA-166016",
     "pathways": ["R-HSA-1266695", "R-HSA-1257604"],
     "relations": ["is_a", "part_of"],
     "root": "GO:0042113",
