@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 def finished(tmp_path_factory: pytest.TempPathFactory, knowledge_store_path: Path) -> Run:
     """The example with fewer folds and draws, so that it takes seconds."""
     asked = read_experiment(EXAMPLES / "motif_conv.toml").replace("knowledge", store=str(knowledge_store_path))
-    asked = asked.replace("training", folds=2).replace("nulls", rewired=2, labels=1)
+    asked = asked.replace("training", folds=2).replace("nulls", rewired=2, labels=0)
     return run_experiment(asked, output=tmp_path_factory.mktemp("example") / "run", workers=1)
 
 

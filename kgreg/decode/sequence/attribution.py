@@ -77,15 +77,14 @@ def integrated_gradients(
     baseline
         See :data:`Baseline`; ``shuffles`` and ``seed`` are those of "shuffled".
     """
-    from captum.attr import IntegratedGradients
-
+    method = need("captum.attr", "seq").IntegratedGradients(function)
     encoded = _checked(function, sequences, output)
     if baseline == "shuffled":
         start = shuffled(sequences, shuffles, seed).to(encoded.dtype).mean(dim=1)
     else:
         start = torch.full_like(encoded, 0.0 if baseline == "zero" else 0.25)
     with evaluating(function):
-        found = IntegratedGradients(function).attribute(
+        found = method.attribute(
             encoded, start, target=output, n_steps=steps, internal_batch_size=max(batch_size, len(encoded))
         )
     values: NDArray[Any] = found.detach().numpy()
