@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,10 @@ import pytest
 import torch
 
 from kgreg.store import load
+
+# The workers of pytest keep the cores busy already: a run that starts processes of its own only waits for them.
+# Commands that tests start inherit this.
+os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")
 
 # Properties are tried on the same examples every time; ``--hypothesis-profile=explore`` looks for new ones.
 hypothesis.settings.register_profile("explore", derandomize=False)

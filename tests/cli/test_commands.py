@@ -143,6 +143,7 @@ def test_ctrl_c_is_clean_and_the_run_goes_on(experiment: Path, tmp_path: Path) -
     experiment.write_text(text.replace("rewired = 2", "rewired = 1").replace("labels = 2", "labels = 1"), "utf-8")
     process = subprocess.Popen(
         [sys.executable, "-m", "kgreg", "run", str(experiment), "-o", str(run)],
+        env={**os.environ, "LOKY_MAX_CPU_COUNT": "2"},  # workers are to be stopped too
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
