@@ -10,6 +10,7 @@ from kgreg.data.sequence.fasta import read_fasta
 from kgreg.data.simulate.grammar import simulate_grammar
 from kgreg.experiment import read_experiment
 from kgreg.runs import Run, run_experiment
+from tests.chromium import launched, needs_chromium
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -39,6 +40,30 @@ def test_the_motifs_helped_and_the_report_says_so(finished: Run) -> None:
     assert "rewired graph" not in page
     assert page.count('<svg class="logo"') > 10
     assert "CTCF" in page
+
+
+@needs_chromium
+def test_the_report_works_in_a_browser_and_asks_for_nothing(finished: Run) -> None:
+    said: list[str] = []
+    with launched() as browser:
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: said.append(request.url) if request.url.startswith("http") else None)
+        page.goto(finished.report.as_uri())
+        assert page.locator('.plot[data-figure="comparisons"] svg.main-svg').count() >= 1
+        first = "#motifs [data-panel]:visible tbody tr"
+        before = page.locator(first).all_inner_texts()
+        page.select_option("#choose-motifs", "2")
+        assert page.locator(first).all_inner_texts() != before
+        assert page.locator("#motifs svg.logo").count() > 10
+        assert page.locator("nav a").all_inner_texts() == [
+            "Verdict", "Prediction", "Motifs", "Data", "Network", "How to read it", "Provenance"
+        ]  # fmt: skip
+        page.set_viewport_size({"width": 420, "height": 900})
+        page.wait_for_timeout(500)  # the figures are drawn again
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert said == []
 
 
 def test_the_sequences_are_those_that_the_page_says() -> None:

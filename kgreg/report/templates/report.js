@@ -248,6 +248,7 @@
   }
 
   function search() {
+    if (!box) return;
     const wanted = box.value.trim().toLowerCase();
     if (wanted.length < 2 || !store.outputs.length) {
       results.hidden = true;
@@ -281,7 +282,7 @@
     });
   });
   if (picture) document.getElementById("choose-shape").addEventListener("change", (event) => reshape(event.target.value));
-  box.addEventListener("input", search);
+  if (box) box.addEventListener("input", search);  // a report on DNA has nothing to search
   dark.addEventListener("change", redraw);
   function print(on) {
     printing = on;
