@@ -19,7 +19,7 @@ os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")
 
 # Properties are tried on the same examples every time; ``--hypothesis-profile=explore`` looks for new ones.
 hypothesis.settings.register_profile("explore", derandomize=False)
-hypothesis.settings.register_profile("same", derandomize=True, max_examples=50)
+hypothesis.settings.register_profile("same", derandomize=True, max_examples=35)
 hypothesis.settings.load_profile("same")
 
 
