@@ -82,10 +82,18 @@ def _several_values(x: NDArray[np.float32] | sparse.csr_matrix) -> NDArray[np.bo
     return varies
 
 
-def dense_inputs(samples: Samples, train: NDArray[np.int64], scale: Scale) -> NDArray[np.float32] | None:
-    """Return covariates, blocks and what sequences count side by side, ``[n_samples, m]``, or None if there are none.
+def word_counts(samples: Samples) -> NDArray[np.float32] | None:
+    """Return the counts of canonical 5-mers and the share of G and C of every sequence; None without sequences."""
+    if samples.sequences is None:
+        return None
+    counts = kmer_counts(samples.sequences, BASELINE_K)
+    return np.column_stack([counts, gc_content(samples.sequences)]).astype(np.float32)
 
-    Of sequences these are the shares of canonical 5-mers and of G and C, standardised.
+
+def dense_inputs(
+    samples: Samples, train: NDArray[np.int64], scale: Scale, words: NDArray[np.float32] | None = None
+) -> NDArray[np.float32] | None:
+    """Return covariates, blocks and what sequences count side by side, ``[n_samples, m]``, or None if there are none.
 
     Parameters
     ----------
@@ -93,13 +101,13 @@ def dense_inputs(samples: Samples, train: NDArray[np.int64], scale: Scale) -> ND
         Rows that encoder and scaler are fitted on.
     scale
         Of the blocks, see :meth:`kgreg.data.Scaler.fit`.
+    words
+        What :func:`word_counts` returned of the samples, which is standardised.
     """
     parts = []
     if samples.covariates is not None:
         parts.append(CovariateEncoder.fit(samples.covariates.iloc[train]).transform(samples.covariates))
     parts += [Scaler.fit(block[train], scale).transform(block) for block in samples.blocks.values()]
-    if samples.sequences is not None:
-        counts = kmer_counts(samples.sequences, BASELINE_K)
-        table = np.column_stack([counts, gc_content(samples.sequences)]).astype(np.float32)
-        parts.append(Scaler.fit(table[train], "standard").transform(table))
+    if words is not None:
+        parts.append(Scaler.fit(words[train], "standard").transform(words))
     return np.concatenate(parts, axis=1) if parts else None

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kgreg.blueprint.model import Blueprint
-from kgreg.data.inputs import dense_inputs
+from kgreg.data.inputs import dense_inputs, word_counts
 from kgreg.data.samples import Samples
 from kgreg.data.splits import Split
 from kgreg.data.targets import TRUE_LABEL
@@ -178,10 +178,10 @@ def _predict_all(
         predicted = model.predict(readings.rows(job.split.test))
         predictions.append(_prediction_table(job.arm.name, job.split, job.replicate, own, predicted))
         rows += _score_rows(job.arm.name, job.split, job.replicate, own, predicted)
-    chosen = []
+    chosen, words = [], word_counts(samples)
     for split in splits:
         progress(f"training the linear baseline, fold {split.fold + 1}", 1.0)
-        extra = dense_inputs(samples, split.train, settings.scale)
+        extra = dense_inputs(samples, split.train, settings.scale, words)
         predicted, penalty = fit_baseline(samples, blueprint.inputs, split, settings, seed, extra)
         chosen.append({"fold": split.fold, **penalty})
         predictions.append(_prediction_table(BASELINE, split, 0, samples, predicted))

@@ -62,9 +62,9 @@ class ReportContents:
     not_decoded: str = ""
 
     @property
-    def has_genes(self) -> bool:
-        """Whether genes were ranked; networks that read DNA have none."""
-        return "sequences" not in self.data
+    def of_dna(self) -> bool:
+        """Whether the samples are sequences: there are no genes then, and a null permutes motifs."""
+        return "sequences" in self.data
 
     @property
     def main_kind(self) -> str | None:

@@ -25,7 +25,7 @@ from kgreg.report.contents import ReportContents
 from kgreg.report.embed import asset, figure_json, plotly_script, safe_json, script_hash, script_text
 from kgreg.report.explorer import explorer_data
 from kgreg.report.hierarchy_view import hierarchy_plot
-from kgreg.report.numbers import count, fixed, name_of_metric, plural
+from kgreg.report.numbers import count, fixed, name_of_arm, name_of_metric, plural
 
 _TEMPLATES = ("report.html.j2", "macros.html.j2", "motifs.html.j2")
 
@@ -127,8 +127,9 @@ def _context(contents: ReportContents) -> dict[str, Any]:
         "verdict": summary.verdict(metrics),
         "tiles": summary.tiles(contents),
         "has_terms": contents.has_terms,
-        "has_genes": contents.has_genes,
-        "of_dna": "sequences" in contents.data,
+        "has_genes": not contents.of_dna,
+        "of_dna": contents.of_dna,
+        "network_name": name_of_arm("graph", metrics.get("arm_names")),
         "metrics": metrics,
         "metric_table": summary.metric_table(metrics),
         "comparisons": summary.comparison_table(metrics),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -31,14 +31,10 @@ _PAGES = (
 #: Arms of which there are draws.
 DRAWN = ("rewired", "labels", "control")
 
-_NULLS = {
-    "rewired": "networks on rewired graphs",
-    "labels": "networks trained on permuted labels",
-    "permuted": "networks on permuted motifs",
-}
+_NULLS = {"rewired": "networks on rewired graphs", "labels": "networks trained on permuted labels"}
 
-#: Kinds of nodes whose rewired graphs are permuted motifs.
-OF_DNA = ("family", "tf", "motif")
+#: The same where the networks read DNA.
+_NULLS_OF_DNA = {**_NULLS, "rewired": "networks on permuted motifs"}
 
 
 def page_of(identifier: str) -> str:
@@ -69,7 +65,7 @@ def ranking_panels(contents: ReportContents, kind: str) -> list[dict[str, Any]]:
     if kind == "gene" and not contents.has_terms:
         partners = contents.blueprint.interactions
         links = pd.concat([partners["source"], partners["target"]]).value_counts()
-    panels = []
+    panels, nulls = [], _NULLS_OF_DNA if contents.of_dna else _NULLS
     for output in outputs_of(contents.ranking):
         rows = mine[mine["output"] == output]
         best = rows.nsmallest(TOP_ROWS, "rank")
@@ -79,7 +75,7 @@ def ranking_panels(contents: ReportContents, kind: str) -> list[dict[str, Any]]:
             {
                 "output": name,
                 "option": f"{name} ({passed} with q < {ALPHA})" if rows["q"].notna().any() else name,
-                "notice": _notice(rows, kind, name, passed),
+                "notice": _notice(rows, kind, name, passed, nulls),
                 "none_passes": passed == 0,
                 "rows": _rows(best, links),
                 "shown": len(best),
@@ -90,10 +86,10 @@ def ranking_panels(contents: ReportContents, kind: str) -> list[dict[str, Any]]:
     return panels
 
 
-def _notice(rows: pd.DataFrame, kind: str, output: str, passed: int) -> str:
+def _notice(rows: pd.DataFrame, kind: str, output: str, passed: int, nulls: Mapping[str, str]) -> str:
     """Say in words how many nodes pass, and what it means if none does."""
     things = RANKED_KINDS[kind]
-    null = next((name for name in rows["null"] if name in _NULLS), "none")
+    null = next((name for name in rows["null"] if name in nulls), "none")
     tested = rows[rows["q"].notna()]
     if null == "none" or tested.empty:
         return (
@@ -101,7 +97,7 @@ def _notice(rows: pd.DataFrame, kind: str, output: str, passed: int) -> str:
             "score, which follows how well connected they are. Do not read this order as evidence."
         )
     among = f"of the {count(len(tested))} {things}"
-    against = f"against {_NULLS['permuted' if kind in OF_DNA else null]}"
+    against = f"against {nulls[null]}"
     if passed:
         return f"For {output}, {count(passed)} {among} {'pass' if passed > 1 else 'passes'} q < {ALPHA} {against}."
     return (
