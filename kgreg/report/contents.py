@@ -41,6 +41,8 @@ class ReportContents:
         Real against control inputs, of :class:`kgreg.decode.Explanation`; may be empty.
     sequences, not_decoded
         Filters, logos and examples of a network that reads DNA, or why there are none; None and "" for other networks.
+    tables
+        What else was read out, name -> table; a section shows what is there (see :mod:`kgreg.runs.decoding`).
     run
         ``kgreg, started, seconds, command, seed, packages, platform``.
     """
@@ -60,6 +62,7 @@ class ReportContents:
     controls: pd.DataFrame = field(default_factory=pd.DataFrame)
     sequences: SequenceSummary | None = None
     not_decoded: str = ""
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     @property
     def of_dna(self) -> bool:

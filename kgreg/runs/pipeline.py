@@ -16,6 +16,7 @@ from kgreg.errors import OutputError
 from kgreg.experiment import Experiment, read_experiment
 from kgreg.fit import CrossValidation, cross_validate
 from kgreg.progress import Progress, no_progress
+from kgreg.runs.decoding import decode_further, load_tables
 from kgreg.runs.environment import describe_environment
 from kgreg.runs.folder import RunFolder, check_output, write_json
 from kgreg.runs.records import (
@@ -226,12 +227,15 @@ class _Stages:
     def _explain(self) -> None:
         decode, progress = self.experiment.decode, self.progress
         found = explain(
-            self.result, lambda text, share: progress(text, 0.6 * share), measure=decode.measure, accept=decode.accept
+            self.result, lambda text, share: progress(text, 0.5 * share), measure=decode.measure, accept=decode.accept
         )
         save_explanation(found, self.folder.path)
-        edges = edge_scores(self.result, lambda text, share: progress(text, 0.6 + 0.2 * share))
+        edges = edge_scores(self.result, lambda text, share: progress(text, 0.5 + 0.1 * share))
         save_edges(edges, self.folder.path)
-        decode_sequences(self.result, found, self.folder.path, lambda text, share: progress(text, 0.8 + 0.2 * share))
+        decode_sequences(self.result, found, self.folder.path, lambda text, share: progress(text, 0.6 + 0.2 * share))
+        decode_further(
+            self.result, found, self.experiment, self.folder.path, lambda text, share: progress(text, 0.8 + 0.2 * share)
+        )
 
     def _knock_out(self) -> None:
         asked = knockouts_of(self.experiment, load_explanation(self.folder.path))
@@ -255,6 +259,7 @@ class _Stages:
                 "seconds": self.folder.seconds,
             },
             not_decoded=missing_packages(self.folder.path),
+            tables=load_tables(self.folder.path),
         )
         self.progress("writing the report", 1.0)
 

@@ -30,6 +30,7 @@ def report_result(
     experiment: Mapping[str, Any] | None = None,
     run: Mapping[str, Any] | None = None,
     not_decoded: str = "",
+    tables: Mapping[str, pd.DataFrame] | None = None,
 ) -> Path:
     """Write the HTML report of a cross-validated network; return its path.
 
@@ -41,6 +42,8 @@ def report_result(
         ``started, seconds, command, packages, platform``. Default: this process.
     not_decoded
         Why sequences were not decoded, if they were to be.
+    tables
+        Of :func:`kgreg.runs.decoding.load_tables`.
 
     Raises
     ------
@@ -63,6 +66,7 @@ def report_result(
         edges=edges if edges is not None else pd.DataFrame(),
         sequences=sequences,
         not_decoded=not_decoded,
+        tables=tables or {},
         run={"kgreg": __version__, "seed": result.seed, **about},
     )
     return write_report(contents, Path(path))

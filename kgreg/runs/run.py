@@ -13,6 +13,7 @@ from kgreg.blueprint import Blueprint, load_blueprint
 from kgreg.decode import Explanation
 from kgreg.decode.sequence.summary import SequenceSummary
 from kgreg.experiment import Experiment, read_experiment
+from kgreg.runs.decoding import load_tables
 from kgreg.runs.folder import RunFolder, read_json
 from kgreg.runs.records import load_edges, load_explanation, read_table
 from kgreg.runs.sequences import load_sequences
@@ -69,6 +70,11 @@ class Run:
     def sequences(self) -> SequenceSummary | None:
         """Filters, motifs and example sequences; None for networks that read no DNA."""
         return load_sequences(self.path)
+
+    @cached_property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """What else was read out of the networks, name -> table: training curves and the like."""
+        return load_tables(self.path)
 
     @cached_property
     def knockouts(self) -> pd.DataFrame:

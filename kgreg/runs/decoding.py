@@ -1,0 +1,65 @@
+"""What is read out of the trained networks besides the ranking: a step makes a table or two, written at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from kgreg.decode import Explanation
+from kgreg.experiment import Experiment
+from kgreg.fit import CrossValidation
+from kgreg.progress import Progress, no_progress
+from kgreg.runs.records import read_table
+
+#: Takes what is known of a run so far; returns name -> table, of those it is listed with in :data:`STEPS`.
+Step = Callable[[CrossValidation, Explanation, Experiment, Progress], dict[str, pd.DataFrame]]
+
+
+def training_history(
+    result: CrossValidation, explanation: Explanation, experiment: Experiment, progress: Progress
+) -> dict[str, pd.DataFrame]:
+    """Return the losses of every fit: ``arm, fold, replicate, epoch, train_loss, stop_loss, best`` (its best epoch)."""
+    frames = [
+        pd.DataFrame(result.models[job.name].history).assign(
+            arm=job.arm.name, fold=job.split.fold, replicate=job.replicate, best=result.models[job.name].best_epoch
+        )
+        for job in result.jobs
+    ]
+    columns = ["arm", "fold", "replicate", "epoch", "train_loss", "stop_loss", "best"]
+    table = pd.concat(frames, ignore_index=True)
+    return {"training": table[[name for name in columns if name in table]]}
+
+
+#: What makes the tables, in order, with the tables that each may make.
+STEPS: dict[Step, tuple[str, ...]] = {training_history: ("training",)}
+
+
+def decode_further(
+    result: CrossValidation,
+    explanation: Explanation,
+    experiment: Experiment,
+    folder: Path,
+    progress: Progress = no_progress,
+) -> None:
+    """Do every step and write its tables; one that does not apply to the run leaves none."""
+    for done, (step, names) in enumerate(STEPS.items()):
+
+        def part(text: str, share: float, done: int = done) -> None:
+            progress(text, (done + share) / len(STEPS))
+
+        made = step(result, explanation, experiment, part)
+        for name in names:
+            path = folder / f"{name}.parquet"
+            table = made.get(name)
+            if table is None or table.empty:
+                path.unlink(missing_ok=True)
+            else:
+                table.to_parquet(path, index=False)
+
+
+def load_tables(folder: Path) -> dict[str, pd.DataFrame]:
+    """Read the tables that the steps left: name -> table; those that do not apply to the run are not in it."""
+    names = [name for names in STEPS.values() for name in names]
+    return {name: read_table(folder / f"{name}.parquet") for name in names if (folder / f"{name}.parquet").is_file()}
