@@ -32,8 +32,18 @@ def training_history(
     return {"training": table[[name for name in columns if name in table]]}
 
 
+def stability_tables(
+    result: CrossValidation, explanation: Explanation, experiment: Experiment, progress: Progress
+) -> dict[str, pd.DataFrame]:
+    """Return the scores of every network, and how far those of the graph agree; see :mod:`kgreg.decode.stability`."""
+    return {"node_scores": explanation.node_scores, "agreement": explanation.agreement}
+
+
 #: What makes the tables, in order, with the tables that each may make.
-STEPS: dict[Step, tuple[str, ...]] = {training_history: ("training",)}
+STEPS: dict[Step, tuple[str, ...]] = {
+    training_history: ("training",),
+    stability_tables: ("node_scores", "agreement"),
+}
 
 
 def decode_further(
