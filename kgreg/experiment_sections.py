@@ -249,11 +249,13 @@ class DecodeSection(Section):
     """``[decode]``: what a node's importance is, and which networks it is read from.
 
     ``measure`` "activation": gradient x activation; "gradient": the derivative of the prediction with respect to the
-    node. ``accept``: networks with a larger error on their test samples are left out.
+    node. ``accept``: networks with a larger error on their test samples are left out. ``jaccard``: from which Jaccard
+    index of their genes on two terms are near copies, of which lists show the best.
     """
 
     measure: Literal["activation", "gradient"] = "activation"
     accept: Annotated[float, Field(gt=0, le=1)] | None = None
+    jaccard: Annotated[float, Field(gt=0, le=1)] = 0.5
 
     @field_validator("accept", mode="before")
     @classmethod

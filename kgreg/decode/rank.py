@@ -18,6 +18,7 @@ from kgreg.decode.holders import Holders
 from kgreg.decode.importance import ALL, Measure, node_importance
 from kgreg.decode.intervals import mean_interval
 from kgreg.decode.nulls import MAIN_NULL, adjust, against_null
+from kgreg.decode.redundancy import JACCARD, with_leads
 from kgreg.errors import DataError
 from kgreg.fit.crossval import CrossValidation
 from kgreg.fit.threads import limit_threads
@@ -33,6 +34,7 @@ def explain(
     *,
     measure: Measure = "activation",
     accept: float | None = None,
+    jaccard: float = JACCARD,
 ) -> Explanation:
     """Score every node in every fold's network on that fold's test samples, and rank.
 
@@ -44,6 +46,8 @@ def explain(
     accept
         Networks of the graph and of control inputs with a larger error on their test samples (see
         :func:`kgreg.decode.controls.network_errors`) are left out. Default: none is.
+    jaccard
+        From which Jaccard index of their genes on two terms count as near copies.
 
     Returns
     -------
@@ -52,8 +56,9 @@ def explain(
         ``low, high`` (95 %, Student's t over the networks), ``n`` (networks), ``seed``, ``stability`` (share of
         networks that have the node among the top 20 of its kind), ``z_rewired, p_rewired, q_rewired, z_labels,
         p_labels, q_labels`` (NaN without at least two draws of that null), ``null`` (the one the node is ranked
-        against), ``null_mean`` (its mean score there), ``z, p, q`` (of that null) and ``rank`` (within kind and
-        output, by ``z``, else by ``score``). ``controls``, where control inputs were trained on: see
+        against), ``null_mean`` (its mean score there), ``z, p, q`` (of that null), ``rank`` (within kind and
+        output, by ``z``, else by ``score``) and ``lead`` (the node that stands for it and its near copies, see
+        :func:`kgreg.decode.redundancy.with_leads`). ``controls``, where control inputs were trained on: see
         :func:`kgreg.decode.controls.compare_with_controls`.
 
     Raises
@@ -93,6 +98,7 @@ def explain(
         if any(name.startswith(kind) for name in arms)
     }
     ranking = rank_scores(real, nulls, info, columns).assign(seed=result.seed)
+    ranking = with_leads(ranking, result.blueprint, jaccard)
     stability = {
         kind: agreement(real[:, kinds == kind, columns.index(ALL)]) for kind in RANKED_KINDS if (kinds == kind).any()
     }

@@ -227,7 +227,11 @@ class _Stages:
     def _explain(self) -> None:
         decode, progress = self.experiment.decode, self.progress
         found = explain(
-            self.result, lambda text, share: progress(text, 0.5 * share), measure=decode.measure, accept=decode.accept
+            self.result,
+            lambda text, share: progress(text, 0.5 * share),
+            measure=decode.measure,
+            accept=decode.accept,
+            jaccard=decode.jaccard,
         )
         save_explanation(found, self.folder.path)
         edges = edge_scores(self.result, lambda text, share: progress(text, 0.5 + 0.1 * share))
