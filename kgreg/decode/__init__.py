@@ -1,9 +1,10 @@
 """From trained networks back to biology: importance, ranking, attention, knockouts."""
 
 from kgreg.decode.edges import edge_scores
+from kgreg.decode.explanation import Explanation
 from kgreg.decode.importance import node_importance
 from kgreg.decode.knockout import KnockoutEffect, knock_out, knockout_table
-from kgreg.decode.rank import Explanation, explain, rank_scores
+from kgreg.decode.rank import explain, rank_scores
 
 __all__ = [
     "Explanation",
