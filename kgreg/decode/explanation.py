@@ -25,9 +25,17 @@ class Explanation:
     agreement: pd.DataFrame = field(default_factory=pd.DataFrame)
     node_scores: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
 
-    def top(self, kind: str, output: str = ALL, n: int = 10) -> pd.DataFrame:
-        """Return the ``n`` best genes or terms of an output."""
+    def top(self, kind: str, output: str = ALL, n: int = 10, *, redundant: bool = True) -> pd.DataFrame:
+        """Return the ``n`` best genes or terms of an output.
+
+        With ``redundant=False`` only those that stand for themselves (see :mod:`kgreg.decode.redundancy`), with a
+        further column ``alike``: how many near copies each stands for. A ranking without ``lead`` has no near copies.
+        """
         chosen = self.ranking[(self.ranking["kind"] == kind) & (self.ranking["output"] == output)]
+        if not redundant:
+            lead = chosen["lead"] if "lead" in chosen else chosen["node"]
+            alike = chosen["node"].map(lead.value_counts() - 1)
+            chosen = chosen.assign(alike=alike)[(lead == chosen["node"]).to_numpy()].astype({"alike": int})
         return chosen.nsmallest(n, "rank")
 
     def leading_genes(self, n: int) -> list[str]:

@@ -17,6 +17,7 @@ from kgreg.decode.importance import ALL, Measure
 from kgreg.decode.intervals import mean_interval
 from kgreg.decode.network_scores import score_networks
 from kgreg.decode.nulls import MAIN_NULL, adjust, against_null
+from kgreg.decode.redundancy import JACCARD, with_leads
 from kgreg.decode.stability import TOP, agreement, agreement_table, found_share, node_scores
 from kgreg.errors import DataError
 from kgreg.fit.crossval import CrossValidation
@@ -32,6 +33,7 @@ def explain(
     *,
     measure: Measure = "activation",
     accept: float | None = None,
+    jaccard: float = JACCARD,
     top: int = TOP,
     bootstrap: int = DRAWS,
 ) -> Explanation:
@@ -45,6 +47,8 @@ def explain(
     accept
         Networks of the graph and of control inputs with a larger error on their test samples (see
         :func:`kgreg.decode.controls.network_errors`) are left out. Default: none is.
+    jaccard
+        From which Jaccard index of their genes on two terms count as near copies.
     top
         How many nodes of a kind count as the best.
     bootstrap
@@ -58,11 +62,12 @@ def explain(
         ``low, high`` (95 %, Student's t over the networks), ``n`` (networks), ``seed``, ``stability`` (share of
         networks that have the node among the ``top`` of its kind), ``z_rewired, p_rewired, q_rewired, z_labels,
         p_labels, q_labels`` (NaN without at least two draws of that null), ``null`` (the one the node is ranked
-        against), ``null_mean`` (its mean score there), ``z, p, q`` (of that null) and ``rank`` (within kind and
-        output, by ``z``, else by ``score``), ``top_probability`` (share of the bootstrap draws that rank it among the
-        ``top``), ``rank_low, rank_high`` (95 % of its ranks in them); NaN with one network, and where the bootstrap is
-        off. ``node_scores`` and ``agreement``: see :mod:`kgreg.decode.stability`. ``controls``, where control inputs
-        were trained on: see :func:`kgreg.decode.controls.compare_with_controls`.
+        against), ``null_mean`` (its mean score there), ``z, p, q`` (of that null), ``rank`` (within kind and
+        output, by ``z``, else by ``score``), ``lead`` (the node that stands for it and its near copies, see
+        :func:`kgreg.decode.redundancy.with_leads`), ``top_probability`` (share of the bootstrap draws that rank it
+        among the ``top``) and ``rank_low, rank_high`` (95 % of its ranks in them); NaN with one network, and where the
+        bootstrap is off. ``node_scores`` and ``agreement``: see :mod:`kgreg.decode.stability`. ``controls``, where
+        control inputs were trained on: see :func:`kgreg.decode.controls.compare_with_controls`.
 
     Raises
     ------
@@ -81,6 +86,7 @@ def explain(
         if any(name.startswith(kind) for name in arms)
     }
     ranking = rank_scores(real, nulls, info, columns, top).assign(seed=result.seed)
+    ranking = with_leads(ranking, result.blueprint, jaccard)
     found = Explanation(
         ranking=rank_draws(ranking, scored.drawn, top, columns.index),
         stability={

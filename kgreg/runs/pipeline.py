@@ -232,6 +232,7 @@ class _Stages:
             lambda text, share: progress(text, 0.5 * share),
             measure=decode.measure,
             accept=decode.accept,
+            jaccard=decode.jaccard,
             top=decode.top,
             bootstrap=decode.bootstrap,
         )
