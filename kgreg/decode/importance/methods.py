@@ -49,6 +49,11 @@ PER_SAMPLE: dict[str, Method] = {
 }
 
 
+def is_signed(measure: str) -> bool:
+    """Say whether a measure is the slope of a prediction: over samples, it is averaged with its sign."""
+    return measure in PER_SAMPLE and PER_SAMPLE[measure].scale == "prediction"
+
+
 def refusal(inquiry: Inquiry, measure: str) -> str | None:
     """Return why a measure is not for a network; None if it is, as far as its kind tells."""
     if measure in PER_SAMPLE:

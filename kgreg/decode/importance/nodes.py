@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kgreg.data.targets import ONE_OUTPUT, Task
 from kgreg.decode.importance.attention import node_attention
 from kgreg.decode.importance.inquiry import Found, Inquiry, Pairs
-from kgreg.decode.importance.methods import PER_SAMPLE, Measure, check_measure
+from kgreg.decode.importance.methods import PER_SAMPLE, Measure, check_measure, is_signed
 from kgreg.decode.importance.power import predictive_power
 from kgreg.errors import DataError
 from kgreg.fit.fitted import FittedModel
@@ -26,16 +26,17 @@ Given = Readings | NDArray[np.float32]
 
 
 class SampleScores(NamedTuple):
-    """Scores of the samples that count for one output.
+    """Scores of some of the samples that count for one output.
 
-    ``output``: its position; ``rows [n]``: positions of these samples; ``size [n_nodes, n]``: size of the attribution;
-    ``shown [n_nodes, n]``: the attribution, with its sign. Float32; nodes as :func:`importance_nodes` has them.
+    ``output``: its position; ``rows [n]``: positions of these samples; ``shown [n_nodes, n]``: the attribution, with
+    its sign; ``size [n_nodes, n]``: the size of it, which counts for all outputs together. Float32; nodes as
+    :func:`importance_nodes` has them.
     """
 
     output: int
     rows: NDArray[np.int64]
-    size: NDArray[np.float32]
     shown: NDArray[np.float32]
+    size: NDArray[np.float32]
 
 
 def importance_nodes(model: FittedModel) -> list[str]:
@@ -64,7 +65,7 @@ def sample_scores(
     batch_size: int = 512,
     seed: int = 0,
 ) -> Iterator[SampleScores]:
-    """Yield the scores of the samples that count for every output, one output at a time.
+    """Yield the scores of the samples that count for every output, a batch at a time.
 
     Those are, of a class or label, the samples that have it; with "gradient" and "central_difference", and elsewhere,
     all. Parameters as of :func:`node_importance`.
@@ -76,34 +77,25 @@ def sample_scores(
     """
     inquiry = _inquire(model, x, reference, batch_size, seed)
     check_measure(inquiry, measure, per_sample=True)
-    for group, batches in _scored(inquiry, target, measure, len(outputs)):
-        found = list(batches)
-        empty = np.zeros((len(inquiry.nodes), 0), np.float32)
-        for c in group:
-            own = [(pairs.samples[mine], scores, mine) for pairs, scores in found if (mine := pairs.outputs == c).any()]
-            yield SampleScores(
-                c,
-                np.concatenate([np.zeros(0, np.int64), *(rows for rows, _, _ in own)]),
-                np.abs(np.concatenate([empty, *(scores.every[:, mine] for _, scores, mine in own)], axis=1)),
-                np.concatenate([empty, *(scores.shown[:, mine] for _, scores, mine in own)], axis=1),
-            )
+    for pairs, scores in _scored(inquiry, target, measure, len(outputs)):
+        for c in np.unique(pairs.outputs):
+            mine = pairs.outputs == c
+            yield SampleScores(int(c), pairs.samples[mine], scores.shown[:, mine], np.abs(scores.every[:, mine]))
 
 
-def _scored(
-    inquiry: Inquiry, target: NDArray[Any], measure: Measure, n_outputs: int
-) -> Iterator[tuple[list[int], Iterator[tuple[Pairs, Found]]]]:
-    """Yield outputs that are scored together, and their scores a batch at a time."""
+def _scored(inquiry: Inquiry, target: NDArray[Any], measure: Measure, n_outputs: int) -> Iterator[tuple[Pairs, Found]]:
+    """Yield samples and outputs, and their scores, a batch at a time."""
     method = PER_SAMPLE[measure]
     everyone = [np.arange(len(inquiry.readings))] * n_outputs
-    members = samples_of_outputs(inquiry.model.task, target, n_outputs) if method.scale == "logit" else everyone
+    members = everyone if is_signed(measure) else samples_of_outputs(inquiry.model.task, target, n_outputs)
     # A derivative of the sum over samples is one of each: samples of all classes take one pass, and all outputs of a
     # sample share the way up. Labels that few samples have take a pass each.
-    together = inquiry.model.task == "classification" or method.scale == "prediction"
+    together = inquiry.model.task == "classification" or is_signed(measure)
     for group in [list(range(n_outputs))] if together else [[c] for c in range(n_outputs)]:
         samples = np.concatenate([members[c] for c in group])
         outputs = np.concatenate([np.full(len(members[c]), c) for c in group])
-        batches = inquiry.batches(Pairs(samples, outputs))
-        yield group, ((batch, method.scores(inquiry, batch)) for batch in batches)
+        for batch in inquiry.batches(Pairs(samples, outputs)):
+            yield batch, method.scores(inquiry, batch)
 
 
 def node_importance(
@@ -182,22 +174,16 @@ def node_importance(
     """
     if measure not in PER_SAMPLE:
         return _of_sets(model, x, target, reference, outputs, batch_size, measure, reference_target)
-    inquiry = _inquire(model, x, reference, batch_size, seed)
-    check_measure(inquiry, measure)
-    shown, size = (np.zeros((len(inquiry.nodes), len(outputs))) for _ in range(2))
+    nodes = importance_nodes(model)
+    shown, size = (np.zeros((len(nodes), len(outputs))) for _ in range(2))
     counts = np.zeros(len(outputs))
-    for _, batches in _scored(inquiry, target, measure, len(outputs)):
-        for pairs, scores in batches:
-            for c in np.unique(pairs.outputs):
-                mine = pairs.outputs == c
-                shown[:, c] += scores.shown[:, mine].sum(axis=1, dtype=np.float64)
-                size[:, c] += np.abs(scores.every[:, mine]).sum(axis=1, dtype=np.float64)
-                counts[c] += mine.sum()
+    for piece in sample_scores(model, x, target, reference, outputs, measure=measure, batch_size=batch_size, seed=seed):
+        shown[:, piece.output] += piece.shown.sum(axis=1, dtype=np.float64)
+        size[:, piece.output] += piece.size.sum(axis=1, dtype=np.float64)
+        counts[piece.output] += len(piece.rows)
     counts[counts == 0] = np.nan
     shown, size = shown / counts, size / counts
-    if PER_SAMPLE[measure].scale == "prediction":
-        size = np.abs(shown)
-    return _table(model.task, inquiry.nodes, shown, size, outputs)
+    return _table(model.task, nodes, shown, np.abs(shown) if is_signed(measure) else size, outputs)
 
 
 def attribute(
@@ -213,7 +199,7 @@ def attribute(
     """Return the attributions of every sample to every output, whatever it has, ``[n_nodes, n, n_outputs]``.
 
     Nodes as :func:`importance_nodes` has them, measures as of :func:`node_importance`. For many samples and outputs,
-    :func:`sample_scores` holds one output at a time.
+    :func:`sample_scores` holds a batch at a time.
 
     Raises
     ------
