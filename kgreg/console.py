@@ -139,7 +139,7 @@ def show_metrics(run: Run) -> None:
         table.add_column(name.replace("_", " "))
     for arm in metrics["arms"]:
         draws = f" (n = {arm['draws']})" if arm["arm"] in ("rewired", "labels", "control") else ""
-        cells = [_with_interval(arm["metrics"][name], "mean") for name in names]
+        cells = [with_interval(arm["metrics"][name], "mean") for name in names]
         kind, comma, more = arm["arm"].partition(",")
         name = metrics.get("arm_names", {}).get(kind, _ARM_NAMES.get(kind, kind))
         table.add_row(name + comma + more + draws, *cells)
@@ -176,7 +176,7 @@ def show_ranking(run: Run, n: int = 3, output: str | None = None) -> None:
 def _ranked(row: dict[str, Any]) -> str:
     star = "*" if row["q"] is not None and row["q"] < 0.05 else ""
     alike = f" + {row['alike']} alike" if row["alike"] else ""
-    return escape(f"{row['label']}{star}{alike} {_with_interval(row, 'score')}")
+    return escape(f"{row['label']}{star}{alike} {with_interval(row, 'score')}")
 
 
 def show_knockouts(table: pd.DataFrame, n: int = 3) -> None:
@@ -200,7 +200,7 @@ def show_knockouts(table: pd.DataFrame, n: int = 3) -> None:
         cells = []
         for best, where in ((outputs, True), *([(terms, False)] if has_terms else [])):
             best = best.sort_values("delta", key=abs, ascending=False, kind="stable").head(n)
-            lines = [f"{_target(row, where)} {_with_interval(row, 'delta', '+')}" for row in _records(best)]
+            lines = [f"{_target(row, where)} {with_interval(row, 'delta', '+')}" for row in _records(best)]
             cells.append(escape("\n".join(lines)))
         shown.add_row(escape(str(knockout)), *cells)
     networks, samples = int(table["n"].max()), int(table["samples"].max())
@@ -219,7 +219,8 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
 
 
-def _with_interval(row: dict[str, Any], value: str, sign: str = "") -> str:
+def with_interval(row: dict[str, Any], value: str, sign: str = "") -> str:
+    """Return a number with its interval, or a dash for what is unknown."""
     numbers = [row[name] for name in (value, "low", "high")]
     if any(number is None or not math.isfinite(number) for number in numbers):
         return "–" if numbers[0] is None or not math.isfinite(numbers[0]) else f"{numbers[0]:{sign}.3f}"
