@@ -250,12 +250,14 @@ class DecodeSection(Section):
 
     ``measure`` "activation": gradient x activation; "gradient": the derivative of the prediction with respect to the
     node. ``accept``: networks with a larger error on their test samples are left out. ``jaccard``: from which Jaccard
-    index of their genes on two terms are near copies, of which lists show the best.
+    index of their genes on two terms are near copies, of which lists show the best. ``enrichment``: collections of gene
+    sets (see :mod:`kgreg.decode.enrichment`) that the ranked genes are held against.
     """
 
     measure: Literal["activation", "gradient"] = "activation"
     accept: Annotated[float, Field(gt=0, le=1)] | None = None
     jaccard: Annotated[float, Field(gt=0, le=1)] = 0.5
+    enrichment: list[str] | None = None
 
     @field_validator("accept", mode="before")
     @classmethod

@@ -1,5 +1,6 @@
 """Whole experiments: the stages from experiment file to report, and the folder they write to."""
 
+from kgreg.runs.enriching import enrich_run
 from kgreg.runs.pipeline import STAGES, continue_run, knock_out_again, run_experiment, trained_networks
 from kgreg.runs.reporting import report_result
 from kgreg.runs.run import Run, open_run
@@ -10,6 +11,7 @@ __all__ = [
     "STAGES",
     "Run",
     "continue_run",
+    "enrich_run",
     "knock_out_again",
     "open_run",
     "report_result",

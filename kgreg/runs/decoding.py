@@ -11,6 +11,7 @@ from kgreg.decode import Explanation
 from kgreg.experiment import Experiment
 from kgreg.fit import CrossValidation
 from kgreg.progress import Progress, no_progress
+from kgreg.runs.gene_sets import enrichment_table
 from kgreg.runs.records import read_table
 
 #: Takes what is known of a run so far; returns name -> table, of those it is listed with in :data:`STEPS`.
@@ -32,8 +33,17 @@ def training_history(
     return {"training": table[[name for name in columns if name in table]]}
 
 
+def enrichment(
+    result: CrossValidation, explanation: Explanation, experiment: Experiment, progress: Progress
+) -> dict[str, pd.DataFrame]:
+    """Return the gene sets that the ranked genes belong to, see :func:`kgreg.decode.enrichment.enrich`."""
+    scores: pd.DataFrame | None = getattr(explanation, "node_scores", None)
+    table = enrichment_table(experiment, result.blueprint, explanation.ranking, scores, progress)
+    return {"enrichment": table}
+
+
 #: What makes the tables, in order, with the tables that each may make.
-STEPS: dict[Step, tuple[str, ...]] = {training_history: ("training",)}
+STEPS: dict[Step, tuple[str, ...]] = {training_history: ("training",), enrichment: ("enrichment",)}
 
 
 def decode_further(
