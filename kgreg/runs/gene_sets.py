@@ -56,7 +56,7 @@ def enrichment_table(
     experiment: Experiment,
     blueprint: Blueprint,
     ranking: pd.DataFrame,
-    node_scores: pd.DataFrame | None,
+    node_scores: pd.DataFrame,
     progress: Progress = no_progress,
 ) -> pd.DataFrame:
     """Return the enrichment of a run in the collections that its experiment asks for; empty if it asks for none.

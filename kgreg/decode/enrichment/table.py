@@ -112,7 +112,7 @@ def enrich(
     for done, output in enumerate(names):
         progress(f"testing gene sets, {output}", done / len(names))
         own = of_output(genes, output).sort_values("rank")
-        scored = None if node_scores is None else node_scores[node_scores["output"] == output]
+        scored = None if node_scores is None or node_scores.empty else node_scores[node_scores["output"] == output]
         for sets in collections:
             frames += [
                 _tested(own, sets, method, top, scored, min_genes, max_genes).assign(output=output)
