@@ -11,7 +11,7 @@ import typer
 from rich.logging import RichHandler
 from rich.markup import escape
 
-from kgreg import __version__, cli_import, cli_knowledge, cli_sequences, console
+from kgreg import __version__, cli_decode, cli_import, cli_knowledge, cli_sequences, console
 from kgreg.cli_options import Form, RunArgument, say
 from kgreg.errors import ExperimentError, KgregError
 from kgreg.resources import recipe_file
@@ -30,11 +30,12 @@ Force = Annotated[bool, typer.Option("--force", help="Replace the run that is in
 Replicates = Annotated[int | None, typer.Option("--replicates", help="Fits a fold, each with its own seed.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Of splits, networks and nulls.")]
 Folds = Annotated[int | None, typer.Option("--folds", help="Of the cross-validation.")]
-Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Fits side by side.  [default: one a core]")]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Fits side by side.  \\[default: one a core]")]
 Accelerator = Annotated[str | None, typer.Option("--accelerator", help="auto, cpu or cuda.")]
 ExperimentArgument = Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="Experiment file (TOML).")]
 
 
+app.add_typer(cli_decode.app)
 app.add_typer(cli_knowledge.app)
 app.add_typer(cli_import.app)
 app.add_typer(cli_sequences.app)
@@ -157,8 +158,10 @@ def explain(
     finished = _continue(folder, "explain")
     ranking = finished.explanation.ranking
     outputs = list(dict.fromkeys(ranking["output"]))
-    if output is not None and output not in outputs:
-        raise ExperimentError(f"There is no output '{output}' in {folder}.", f"Choose one of: {', '.join(outputs)}.")
+    if output is not None:
+        from kgreg.decode.tables import of_output
+
+        of_output(ranking, output)
     if form == "table":
         console.show_ranking(finished, top, output)
     else:

@@ -1,5 +1,7 @@
 """Whole experiments: the stages from experiment file to report, and the folder they write to."""
 
+from kgreg.runs.comparing import RunComparison, compare_runs
+from kgreg.runs.enriching import enrich_run
 from kgreg.runs.pipeline import STAGES, continue_run, knock_out_again, run_experiment, trained_networks
 from kgreg.runs.reporting import report_result
 from kgreg.runs.run import Run, open_run
@@ -9,7 +11,10 @@ from kgreg.runs.writeback import run_id, write_back
 __all__ = [
     "STAGES",
     "Run",
+    "RunComparison",
+    "compare_runs",
     "continue_run",
+    "enrich_run",
     "knock_out_again",
     "open_run",
     "report_result",
