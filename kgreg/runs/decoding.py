@@ -11,6 +11,7 @@ from kgreg.decode import Explanation
 from kgreg.experiment import Experiment
 from kgreg.fit import CrossValidation
 from kgreg.progress import Progress, no_progress
+from kgreg.runs.knockouts import KNOCKOUT_TABLES
 from kgreg.runs.records import read_table
 
 #: Takes what is known of a run so far; returns name -> table, of those it is listed with in :data:`STEPS`.
@@ -60,6 +61,6 @@ def decode_further(
 
 
 def load_tables(folder: Path) -> dict[str, pd.DataFrame]:
-    """Read the tables that the steps left: name -> table; those that do not apply to the run are not in it."""
-    names = [name for names in STEPS.values() for name in names]
+    """Read the tables that steps and knockouts left: name -> table; those that do not apply are not in it."""
+    names = [*(name for names in STEPS.values() for name in names), *KNOCKOUT_TABLES]
     return {name: read_table(folder / f"{name}.parquet") for name in names if (folder / f"{name}.parquet").is_file()}
