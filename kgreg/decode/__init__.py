@@ -13,6 +13,7 @@ from kgreg.decode.knockout import (
     sweep_table,
 )
 from kgreg.decode.rank import explain, rank_scores
+from kgreg.decode.tables import genes, subsystems
 
 __all__ = [
     "Explanation",
@@ -21,10 +22,12 @@ __all__ = [
     "edge_scores",
     "epistasis_table",
     "explain",
+    "genes",
     "knock_out",
     "knockout_samples",
     "knockout_table",
     "node_importance",
     "rank_scores",
+    "subsystems",
     "sweep_table",
 ]

@@ -92,7 +92,7 @@ def population(
             unchanged = Unchanged.of(model, result.inputs_of(job, job.split.test))
             place = _term_rows(model, terms)
             for k, (of_outputs, of_subsystems) in enumerate(
-                _means(unchanged, knockouts, how, weight, len(of_terms) if terms else 0)
+                mean_effects(unchanged, knockouts, how, weight, len(of_terms) if terms else 0)
             ):
                 progress("knocking out genes", (r + k / len(knockouts)) / len(fits))
                 outputs[r, k] = of_outputs
@@ -145,7 +145,7 @@ def _term_rows(model: FittedModel, terms: Sequence[str]) -> Index:
     return np.array([place[term] for term in terms], dtype=np.int64)
 
 
-def _means(
+def mean_effects(
     unchanged: Unchanged, knockouts: Sequence[Index], how: Manipulation, weight: NDArray[np.float64], n_groups: int
 ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Yield for every knockout the means ``[G, n_outputs]`` and, of all terms, ``[n_groups, n_terms]``."""
