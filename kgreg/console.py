@@ -203,10 +203,60 @@ def show_knockouts(table: pd.DataFrame, n: int = 3) -> None:
             lines = [f"{_target(row, where)} {with_interval(row, 'delta', '+')}" for row in records(best)]
             cells.append(escape("\n".join(lines)))
         shown.add_row(escape(str(knockout)), *cells)
-    networks, samples = int(table["n"].max()), int(table["samples"].max())
-    shown.caption = f"n = {networks} networks, {samples} samples, seed {table['seed'].iloc[0]}"
-    shown.caption_justify = "left"
+    _caption(shown, table)
     out.print(shown)
+
+
+def show_pairs(table: pd.DataFrame, n: int = 5) -> None:
+    """Print the pairs of genes with the largest epistasis, in the samples that the output is about."""
+    own = table[(table["group"] == table["target"]) | (table["group"] == "all")]
+    for model, rows in own.groupby("model", sort=False):
+        best = rows.sort_values("epistasis", key=abs, ascending=False, kind="stable").head(n)
+        shown = Table(
+            title=f"Epistasis, {model}: both knockouts against what is expected of them, in {rows['unit'].iloc[0]}",
+            title_justify="left",
+            title_style="bold",
+        )
+        for heading in ("genes", "output", "first", "second", "both", "expected", "epistasis"):
+            shown.add_column(heading)
+        for row in _records(best):
+            changes = [f"{row[name]:+.3f}" for name in ("first_delta", "second_delta", "both_delta", "expected")]
+            names = [f"{row['first']}, {row['second']}", _target({**row, "label": row["target"]}, True)]
+            shown.add_row(*map(escape, [*names, *changes, _with_interval(row, "epistasis", "+")]))
+        _caption(shown, table)
+        out.print(shown)
+
+
+def show_sweep(table: pd.DataFrame, n: int = 5) -> None:
+    """Print for every output the genes whose knockout moves it most, in the samples that it is about."""
+    outputs = table[table["kind"] == "output"]
+    own = outputs[outputs["group"] == outputs["target"]]
+    outputs = own if len(own) else outputs
+    shown = Table(
+        title=f"Knockouts of {outputs['gene'].nunique():,} genes, one by one: change of the predicted "
+        f"{outputs['unit'].iloc[0]}; * q < 0.05 against genes expressed alike",
+        title_justify="left",
+        title_style="bold",
+        show_lines=True,
+    )
+    shown.add_column("output")
+    shown.add_column("genes")
+    for target, rows in outputs.groupby("target", sort=False):
+        best = rows.sort_values("delta", key=abs, ascending=False, kind="stable").head(n)
+        lines = [
+            f"{row['gene']}{'*' if row['q'] < 0.05 else ''} {_with_interval(row, 'delta', '+')}"
+            for row in _records(best)
+        ]
+        shown.add_row(escape(str(target)), escape("\n".join(lines)))
+    _caption(shown, outputs)
+    out.print(shown)
+
+
+def _caption(shown: Table, table: pd.DataFrame) -> None:
+    networks, samples = int(table["n"].max()), int(table["samples"].max())
+    alone = ", so that there are no intervals" if networks == 1 else ""
+    shown.caption = f"n = {networks} networks{alone}, {samples} samples, seed {table['seed'].iloc[0]}"
+    shown.caption_justify = "left"
 
 
 def _target(row: dict[str, Any], where: bool) -> str:

@@ -272,11 +272,36 @@ class DecodeSection(Section):
 
 
 class KnockoutsSection(Section):
-    """``[knockouts]``: single ``genes``, named ``sets``, and the best genes of ``automatic`` outputs."""
+    """``[knockouts]``: single ``genes``, named ``sets``, and the best genes of ``automatic`` outputs.
+
+    ``value`` and ``dose`` say what becomes of a gene's inputs, ``modalities`` of which of them. ``random``: random
+    genes expressed alike that an effect is compared with. ``pairs``: all pairs of these genes, against the
+    ``epistasis`` models. ``sweep``: every gene, one by one.
+    """
 
     genes: list[str] = []
     sets: dict[str, Annotated[list[str], Field(min_length=1)]] = {}
     automatic: Annotated[int, Field(ge=0)] = 0
+    value: Literal["auto", "silent", "altered"] | float = "auto"
+    dose: list[Annotated[float, Field(ge=0)]] = Field(default=[0.0], min_length=1)
+    modalities: Annotated[list[str], Field(min_length=1)] | None = None
+    random: Annotated[int, Field(ge=0)] = 100
+    pairs: list[str] = []
+    epistasis: list[Literal["additive", "bliss"]] = []
+    sweep: bool = False
+
+    @field_validator("dose", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return [value] if isinstance(value, (int, float)) else value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> KnockoutsSection:
+        if any(self.dose) and self.value not in ("auto", "silent"):
+            raise ValueError("a 'dose' scales what was measured and a 'value' replaces it; give one of them")
+        if len(set(self.pairs)) == 1:
+            raise ValueError(f'pairs = ["{self.pairs[0]}"] has no pair; name two genes or more')
+        return self
 
 
 class OutputSection(Section):

@@ -13,6 +13,7 @@ from kgreg.experiment import Experiment
 from kgreg.fit import CrossValidation
 from kgreg.progress import Progress, no_progress
 from kgreg.runs.gene_sets import enrichment_table
+from kgreg.runs.knockouts import KNOCKOUT_TABLES
 from kgreg.runs.records import read_table
 
 #: Takes what is known of a run so far; returns name -> table, of those it is listed with in :data:`STEPS`.
@@ -103,6 +104,6 @@ def decode_further(
 
 
 def load_tables(folder: Path) -> dict[str, pd.DataFrame]:
-    """Read the tables that the steps left, but the large ones: name -> table; one that does not apply is not in it."""
-    names = [name for names in STEPS.values() for name in names if name not in LARGE]
+    """Read the tables of steps and knockouts, but the large ones: name -> table; one that is not there is left out."""
+    names = [name for names in STEPS.values() for name in names if name not in LARGE] + [*KNOCKOUT_TABLES]
     return {name: read_table(folder / f"{name}.parquet") for name in names if (folder / f"{name}.parquet").is_file()}
