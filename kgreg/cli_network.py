@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from kgreg import console
-from kgreg.cli_options import say
+from kgreg.cli_options import Store, read_parameters, say
 from kgreg.errors import ExperimentError
 
 app = typer.Typer()
@@ -80,12 +80,82 @@ def tenifold(
     for row in result.summary.to_dict("records"):
         table = result.table[(result.table["knockout"] == row["knockout"]) & ~result.table["knocked"]].head(top)
         shown = [
-            [r["gene"], _interval(r), r["q"], r["p_null"], f"{r['top']:.0%}", r["weight"]]
+            [r["gene"], _interval(r, "fold_change", 1), r["q"], r["p_null"], f"{r['top']:.0%}", r["weight"]]
             for r in table.to_dict("records")
         ]
         columns = ["gene", "fold change", "q", "p, random", "top 20", "link"]
         console.write_table(columns, shown, "table", f"{row['knockout']} knocked out: the genes that move most")
         console.out.print(_verdict(dict(row)), style="italic", highlight=False)
+    say("Written", output)
+
+
+@app.command()
+def propagate(
+    cells: CellsArgument,
+    network: Annotated[
+        str, typer.Option("--network", help="A table with the columns tf and target, or a query such as tf_targets.")
+    ],
+    gene: Genes = None,
+    sets: Sets = None,
+    output: Folder = Path("propagated"),
+    group: Annotated[str | None, typer.Option("--group", help="Column of obs: a network for every group.")] = None,
+    only: Only = None,
+    layer: Layer = None,
+    embedding: Annotated[
+        str | None, typer.Option("--embedding", help="Matrix of obsm on which cells shift, such as X_umap.")
+    ] = None,
+    dose: Annotated[float, typer.Option("--dose", min=0, help="0: silent, 2: double.")] = 0.0,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="How far the signal spreads.")] = 3,
+    alpha: Annotated[float, typer.Option("--alpha", help="Penalty of the ridge regression.")] = 10.0,
+    p: Annotated[float, typer.Option("--p", help="Links with a larger p are dropped; 1 keeps all.")] = 0.05,
+    bootstrap: Annotated[int, typer.Option("--bootstrap", min=0, help="Draws of cells for the intervals.")] = 50,
+    rewired: Annotated[int, typer.Option("--rewired", min=0, help="Rewired networks to compare with.")] = 20,
+    param: Annotated[list[str] | None, typer.Option("--param", help="NAME=VALUE of the query.")] = None,
+    store: Store = None,
+    seed: Seed = 0,
+    top: Top = 10,
+    force: Force = False,
+) -> None:
+    """Let a knockout spread over a network of factors and targets that is fitted to cells, as CellOracle does.
+
+    [dim]Example:[/]  kgreg propagate cells.h5ad --network targets.csv --gene GATA1 --group cell_type -o out
+    """
+    asked = read_knockouts(gene, sets)
+    with console.progress_bar("starting") as progress:
+        from kgreg.decode.propagation import PropagationSettings
+        from kgreg.runs.virtual import run_propagation
+
+        result = run_propagation(
+            cells,
+            network,
+            asked,
+            output,
+            parameters=read_parameters(param or []),
+            store=store,
+            settings=PropagationSettings(
+                alpha=alpha, p=p, dose=dose, steps=steps, bootstrap=bootstrap, rewired=rewired
+            ),
+            layer=layer,
+            group=group,
+            only=only or (),
+            embedding=embedding,
+            seed=seed,
+            force=force,
+            progress=progress,
+        )
+    columns = ["group", "cells", "targets", "links", "held-out R2", "rewired", "p"]
+    rows = [
+        [r["group"], r["cells"], r["targets"], r["links"], _interval(r, "r2", 2), r["r2_rewired"], r["p_rewired"]]
+        for r in result.groups.to_dict("records")
+    ]
+    console.write_table(columns, rows, "table", "The network of every group: what factors predict in other cells")
+    for (name, where), found in result.table.groupby(["knockout", "group"], sort=False):
+        best = found[~found["knocked"]].head(top)
+        shown = [[r["gene"], _interval(r, "delta", 3), r["q"], r["alone"]] for r in best.to_dict("records")]
+        title = f"{name} at {dose:g} times its expression, {where}: the genes that change most"
+        console.write_table(["gene", "change", "q", "without a network"], shown, "table", title)
+    draws = f"95 % intervals over {bootstrap} draws of cells" if bootstrap else "no draws of cells: no interval"
+    console.out.print(f"Changes are means over the cells; {draws}, seed {seed}.", style="italic", highlight=False)
     say("Written", output)
 
 
@@ -109,9 +179,9 @@ def read_knockouts(genes: list[str] | None, sets: list[str] | None) -> dict[str,
     return asked
 
 
-def _interval(row: dict[Any, Any]) -> str:
-    text = f"{row['fold_change']:.1f}"
-    return text if math.isnan(row["low"]) else f"{text} [{row['low']:.1f}, {row['high']:.1f}]"
+def _interval(row: dict[Any, Any], name: str, digits: int) -> str:
+    text = f"{row[name]:.{digits}f}"
+    return text if math.isnan(row["low"]) else f"{text} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
 
 
 def _verdict(row: dict[Any, Any]) -> str:

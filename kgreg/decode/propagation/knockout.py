@@ -56,13 +56,14 @@ class PropagationSettings:
     dose: float = 0.0
     steps: int = 3
     bootstrap: int = 50
-    rewired: int = 10
+    rewired: int = 20
     neighbours: int | None = None
 
     def __post_init__(self) -> None:
         if self.alpha <= 0 or not 0 < self.p <= 1 or self.dose < 0 or self.steps < 1:
             raise DataError(
-                f"A signal cannot spread with alpha = {self.alpha}, p = {self.p}, dose = {self.dose}, steps = {self.steps}.",
+                f"A signal cannot spread with alpha = {self.alpha}, p = {self.p}, dose = {self.dose} and "
+                f"steps = {self.steps}.",
                 "Give alpha above 0, p above 0 and at most 1, a dose of 0 or more and 1 step or more.",
             )
         if self.bootstrap < 0 or self.rewired < 0 or self.bootstrap == 1:
@@ -81,8 +82,8 @@ class PropagationResult:
     table
         One row a knockout, group and gene that the signal reaches: ``knockout, group, gene, knocked, delta`` (mean
         change over the cells, in units of the expression), ``low, high`` (95 % over bootstrap draws of cells; NaN
-        without), ``p, q`` (of no change, over the draws; Benjamini-Hochberg), ``relative`` (delta by the sd of the gene
-        in the group), ``direct`` (coefficient of the gene knocked out, or their sum), ``alone`` (the change by the
+        without), ``p, q`` (of no change: normal, with the sd over the draws; Benjamini-Hochberg), ``relative`` (delta by
+        the sd of the gene in the group), ``direct`` (coefficient of the gene knocked out, or their sum), ``alone`` (the change by the
         regression on the genes knocked out alone, without a network), ``cells, n`` (draws), ``seed``.
     groups
         One row a group: ``group, cells, targets, links`` (kept), ``r2`` (mean held-out share of variance that the
@@ -148,10 +149,10 @@ def propagate_knockouts(
         small = ", ".join(f"{name} ({size})" for name, size in zip(names, sizes, strict=True) if size < LEAST_CELLS)
         raise DataError(
             f"These groups have fewer than {LEAST_CELLS} cells: {small}.",
-            f"Leave them out with --only, or join groups; choose among {', '.join(names[sizes >= LEAST_CELLS]) or '-'}.",
+            f"Leave them out (--only), or join groups; large enough: {', '.join(names[sizes >= LEAST_CELLS]) or '-'}.",
         )
-    dense = cells.x.toarray() if sparse.issparse(cells.x) else np.asarray(cells.x)
-    x = np.asarray(dense, dtype=np.float64)
+    given: Any = cells.x
+    x = np.asarray(given.toarray() if sparse.issparse(given) else given, dtype=np.float64)
     low, high = x.min(axis=0), x.max(axis=0)
     change = {name: np.zeros(x.shape, dtype=np.float32) for name in found}
     tables, group_rows, link_tables = [], [], []
@@ -185,7 +186,8 @@ def propagate_knockouts(
             )
     about = {
         "cells": len(cells), "genes": len(cells.genes), "links_of_network": len(network), "links_in_data": base.links,
-        "layer": cells.layer, "origin": cells.origin, "sha256": cells.sha256, "settings": asdict(settings), "seed": seed,
+        "layer": cells.layer, "origin": cells.origin, "sha256": cells.sha256, "settings": asdict(settings),
+        "seed": seed,
     }  # fmt: skip
     table = pd.concat(tables, ignore_index=True)
     return PropagationResult(
@@ -232,8 +234,8 @@ def _table(
     low = high = p = np.full(len(delta), np.nan)
     if len(draws):
         low, high = np.quantile(draws, [0.025, 0.975], axis=0)
-        side = np.minimum((draws <= 0).sum(axis=0), (draws >= 0).sum(axis=0))
-        p = np.minimum(2 * (1 + side) / (1 + len(draws)), 1.0)
+        error = draws.std(axis=0, ddof=1)
+        p = 2 * stats.norm.sf(np.divide(np.abs(delta), error, out=np.zeros_like(delta), where=error > 0))
     spread = x.std(axis=0)
     # Without a network: every gene on the genes knocked out.
     alone = BaseNetwork(np.arange(len(genes)), [np.array(places)] * len(genes), len(genes))

@@ -8,7 +8,7 @@ import pandas as pd
 
 
 def regulated_cells(n: int = 200, modules: int = 3, size: int = 8, alone: int = 12, seed: int = 0) -> anndata.AnnData:
-    """Return counts: every regulator ``R1, ...`` drives a module of genes ``M1_1, ...``; genes ``A1, ...`` are alone."""
+    """Return counts: a regulator ``R1, ...`` drives a module of genes ``M1_1, ...``; genes ``A1, ...`` are alone."""
     rng = np.random.default_rng(seed)
     columns, names = [], []
     for m in range(modules):
