@@ -82,9 +82,10 @@ class PropagationResult:
     table
         One row a knockout, group and gene that the signal reaches: ``knockout, group, gene, knocked, delta`` (mean
         change over the cells, in units of the expression), ``low, high`` (95 % over bootstrap draws of cells; NaN
-        without), ``p, q`` (of no change: normal, with the sd over the draws; Benjamini-Hochberg), ``relative`` (delta by
-        the sd of the gene in the group), ``direct`` (coefficient of the gene knocked out, or their sum), ``alone`` (the change by the
-        regression on the genes knocked out alone, without a network), ``cells, n`` (draws), ``seed``.
+        without), ``p, q`` (of no change: normal, with the sd over the draws; Benjamini-Hochberg), ``relative`` (delta
+        by the sd of the gene in the group), ``direct`` (coefficient of the gene knocked out, or their sum), ``alone``
+        (the change by the regression on the genes knocked out alone, without a network), ``cells``, ``n`` (draws),
+        ``seed``.
     groups
         One row a group: ``group, cells, targets, links`` (kept), ``r2`` (mean held-out share of variance that the
         candidate regulators predict), ``low, high`` (95 % over targets), ``r2_rewired`` (mean over rewired networks),
