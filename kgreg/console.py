@@ -157,7 +157,7 @@ def show_ranking(run: Run, n: int = 3, output: str | None = None) -> None:
     networks = int(explanation.ranking["n"].max())
     table = Table(
         title=f"Top {n} of every output: score with its 95 % interval over {networks} networks, "
-        f"seed {run.metrics['seed']}; * q < 0.05 against the null",
+        f"seed {run.metrics['seed']}; * q < 0.05 against the null; + n alike: nearly the same genes",
         title_justify="left",
         title_style="bold",
         show_lines=True,
@@ -168,14 +168,15 @@ def show_ranking(run: Run, n: int = 3, output: str | None = None) -> None:
     for name in ("output", *(RANKED_KINDS[kind] for kind in kinds)):
         table.add_column(name)
     for name in outputs:
-        cells = ["\n".join(map(_ranked, _records(explanation.top(kind, name, n)))) for kind in kinds]
+        cells = ["\n".join(map(_ranked, _records(explanation.top(kind, name, n, redundant=False)))) for kind in kinds]
         table.add_row(escape(name), *cells)
     out.print(table)
 
 
 def _ranked(row: dict[str, Any]) -> str:
     star = "*" if row["q"] is not None and row["q"] < 0.05 else ""
-    return escape(f"{row['label']}{star} {_with_interval(row, 'score')}")
+    alike = f" + {row['alike']} alike" if row["alike"] else ""
+    return escape(f"{row['label']}{star}{alike} {_with_interval(row, 'score')}")
 
 
 def show_knockouts(table: pd.DataFrame, n: int = 3) -> None:

@@ -33,6 +33,13 @@ def training_history(
     return {"training": table[[name for name in columns if name in table]]}
 
 
+def stability_tables(
+    result: CrossValidation, explanation: Explanation, experiment: Experiment, progress: Progress
+) -> dict[str, pd.DataFrame]:
+    """Return the scores of every network, and how far those of the graph agree; see :mod:`kgreg.decode.stability`."""
+    return {"node_scores": explanation.node_scores, "agreement": explanation.agreement}
+
+
 def subsystem_activities(
     result: CrossValidation, explanation: Explanation, experiment: Experiment, progress: Progress
 ) -> dict[str, pd.DataFrame]:
@@ -58,6 +65,7 @@ LARGE = frozenset({"activities"})
 STEPS: dict[Step, tuple[str, ...]] = {
     training_history: ("training",),
     subsystem_activities: ("activity", "activities"),
+    stability_tables: ("node_scores", "agreement"),
 }
 
 
