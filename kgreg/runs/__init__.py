@@ -1,7 +1,7 @@
 """Whole experiments: the stages from experiment file to report, and the folder they write to."""
 
 from kgreg.runs.pipeline import STAGES, continue_run, knock_out_again, run_experiment, trained_networks
-from kgreg.runs.reporting import report_result
+from kgreg.runs.reporting import report_result, write_run_report
 from kgreg.runs.run import Run, open_run
 from kgreg.runs.scoring import scan_fasta, score_variants
 from kgreg.runs.writeback import run_id, write_back
@@ -19,4 +19,5 @@ __all__ = [
     "score_variants",
     "trained_networks",
     "write_back",
+    "write_run_report",
 ]

@@ -24,6 +24,9 @@ _PATTERNS = {
 #: Is written by all stages.
 _RECORD = "run.json"
 
+#: What no stage answers for.
+_NOT_OF_STAGES = {_RECORD, "report.json"}
+
 
 def hash_files(folder: Path, stage: str, stages: Mapping[str, Any]) -> dict[str, str]:
     """Return file -> SHA-256 of what a stage wrote that has just ended; ``stages`` are the finished ones, recorded."""
@@ -34,7 +37,7 @@ def hash_files(folder: Path, stage: str, stages: Mapping[str, Any]) -> dict[str,
         for path in folder.glob(pattern)
         if path.is_file()
     }
-    return {name: _sha256(folder / name) for name in sorted(found - others - {_RECORD})}
+    return {name: _sha256(folder / name) for name in sorted(found - others - _NOT_OF_STAGES)}
 
 
 def missing_files(folder: Path, stages: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -153,7 +153,9 @@ def _leftmost(
     operator = LinearOperator((n, n), matvec=apply, dtype=np.float64)
     for space in (max(20, 4 * count), 80, 160):
         try:
-            values, vectors = eigs(operator, k=count + 1, which="SR", v0=start, ncv=min(space, n), tol=1e-12, maxiter=300)
+            values, vectors = eigs(
+                operator, k=count + 1, which="SR", v0=start, ncv=min(space, n), tol=1e-12, maxiter=300
+            )
         except ArpackNoConvergence:
             continue
         order = np.lexsort((values.imag, values.real))[:count]

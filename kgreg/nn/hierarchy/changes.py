@@ -75,9 +75,7 @@ def _column(row: Any, x: Any, sparse: Any, r: Any, c: Any) -> None:
 
 
 @njit(parallel=True, **OPTIONS)
-def find_samples(
-    x: Any, sparse: Any, values: Any, factors: Any, ptr: Any, columns: Any, touched: Any
-) -> None:
+def find_samples(x: Any, sparse: Any, values: Any, factors: Any, ptr: Any, columns: Any, touched: Any) -> None:
     """Fill ``touched [K, B]``: whether a knockout changes an input of a sample, in any network."""
     for k in prange(touched.shape[0]):
         row = np.empty(touched.shape[1], values.dtype)
