@@ -238,11 +238,14 @@ class TrainingSection(Section):
 class NullsSection(Section):
     """``[nulls]``: how many rewired graphs and permutations of the labels are trained beside the graph, and on how many
     draws of inputs that are all equally predictive.
+
+    ``replicates`` of rewired graphs and permuted labels, if not as many as ``[training] replicates``.
     """
 
     rewired: Annotated[int, Field(ge=0)] = 3
     labels: Annotated[int, Field(ge=0)] = 3
     controls: Annotated[int, Field(ge=0)] = 0
+    replicates: Annotated[int, Field(ge=1)] | None = None
 
 
 class DecodeSection(Section):
@@ -250,12 +253,15 @@ class DecodeSection(Section):
 
     ``measure`` "activation": gradient x activation; "gradient": the derivative of the prediction with respect to the
     node. ``accept``: networks with a larger error on their test samples are left out. ``jaccard``: from which Jaccard
-    index of their genes on two terms are near copies, of which lists show the best.
+    index of their genes on two terms are near copies, of which lists show the best. ``top``: how many nodes of a kind
+    count as the best where stability is measured. ``bootstrap``: draws that ranks are made again from (0: none).
     """
 
     measure: Literal["activation", "gradient"] = "activation"
     accept: Annotated[float, Field(gt=0, le=1)] | None = None
     jaccard: Annotated[float, Field(gt=0, le=1)] = 0.5
+    top: Annotated[int, Field(ge=1)] = 20
+    bootstrap: Annotated[int, Field(ge=0, le=100_000)] = 200
 
     @field_validator("accept", mode="before")
     @classmethod

@@ -15,12 +15,15 @@ class Explanation:
 
     ``ranking``: one row a node and output, see :func:`explain`. ``stability``: for terms and genes the mean rank
     correlation between two networks and the mean overlap of their top 20, with n. ``controls``: real against control
-    inputs, see :func:`kgreg.decode.controls.compare_with_controls`; empty where there are none.
+    inputs, see :func:`kgreg.decode.controls.compare_with_controls`; empty where there are none. ``agreement`` and
+    ``node_scores``: see :func:`kgreg.decode.stability.agreement_table` and :func:`kgreg.decode.stability.node_scores`.
     """
 
     ranking: pd.DataFrame
     stability: dict[str, dict[str, float]]
     controls: pd.DataFrame = field(default_factory=pd.DataFrame)
+    agreement: pd.DataFrame = field(default_factory=pd.DataFrame)
+    node_scores: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
 
     def top(self, kind: str, output: str = ALL, n: int = 10, *, redundant: bool = True) -> pd.DataFrame:
         """Return the ``n`` best genes or terms of an output.

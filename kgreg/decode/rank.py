@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 from kgreg.blueprint.kinds import RANKED_KINDS
-from kgreg.blueprint.model import Blueprint
 from kgreg.data.targets import ONE_OUTPUT
-from kgreg.decode.controls import compare_with_controls, network_errors, relative
+from kgreg.decode.bootstrap import rank_draws
+from kgreg.decode.controls import compare_with_controls, network_errors
 from kgreg.decode.explanation import Explanation
-from kgreg.decode.holders import Holders
-from kgreg.decode.importance import ALL, Measure, node_importance
+from kgreg.decode.importance import ALL, Measure
 from kgreg.decode.intervals import mean_interval
+from kgreg.decode.network_scores import score_networks
 from kgreg.decode.nulls import MAIN_NULL, adjust, against_null, relative_sizes
 from kgreg.decode.redundancy import JACCARD, with_leads
+from kgreg.decode.stability import TOP, agreement, agreement_table, found_share, node_scores
 from kgreg.errors import DataError
 from kgreg.fit.crossval import CrossValidation
-from kgreg.fit.threads import limit_threads
 from kgreg.progress import Progress, no_progress
 
-#: A node is counted as found by a network when it is among this many of its kind.
-TOP = 20
+#: Draws of the bootstrap.
+DRAWS = 200
 
 
 def explain(
@@ -35,6 +34,8 @@ def explain(
     measure: Measure = "activation",
     accept: float | None = None,
     jaccard: float = JACCARD,
+    top: int = TOP,
+    bootstrap: int = DRAWS,
 ) -> Explanation:
     """Score every node in every fold's network on that fold's test samples, and rank.
 
@@ -48,18 +49,25 @@ def explain(
         :func:`kgreg.decode.controls.network_errors`) are left out. Default: none is.
     jaccard
         From which Jaccard index of their genes on two terms count as near copies.
+    top
+        How many nodes of a kind count as the best.
+    bootstrap
+        Draws of networks and of test samples that ranks are made from again, see
+        :class:`kgreg.decode.bootstrap.Bootstrap`; 0: none.
 
     Returns
     -------
     Explanation
         Its ``ranking`` has the columns ``node, kind, label, level, n_genes, output, score`` (mean over the networks),
         ``low, high`` (95 %, Student's t over the networks), ``n`` (networks), ``seed``, ``stability`` (share of
-        networks that have the node among the top 20 of its kind), ``z_rewired, p_rewired, q_rewired, z_labels,
+        networks that have the node among the ``top`` of its kind), ``z_rewired, p_rewired, q_rewired, z_labels,
         p_labels, q_labels`` (NaN without at least two draws of that null), ``null`` (the one the node is ranked
         against), ``null_mean`` (its mean score there), ``z, p, q`` (of that null), ``rank`` (within kind and
-        output, by ``z``, else by ``score``) and ``lead`` (the node that stands for it and its near copies, see
-        :func:`kgreg.decode.redundancy.with_leads`). ``controls``, where control inputs were trained on: see
-        :func:`kgreg.decode.controls.compare_with_controls`.
+        output, by ``z``, else by ``score``), ``lead`` (the node that stands for it and its near copies, see
+        :func:`kgreg.decode.redundancy.with_leads`), ``top_probability`` (share of the bootstrap draws that rank it
+        among the ``top``) and ``rank_low, rank_high`` (95 % of its ranks in them); NaN with one network, and where the
+        bootstrap is off. ``node_scores`` and ``agreement``: see :mod:`kgreg.decode.stability`. ``controls``, where
+        control inputs were trained on: see :func:`kgreg.decode.controls.compare_with_controls`.
 
     Raises
     ------
@@ -67,47 +75,36 @@ def explain(
         If no network is accepted.
     """
     columns = [ALL] if result.samples.task in ONE_OUTPUT else [*result.outputs, ALL]
-    scores: dict[str, list[NDArray[np.float64]]] = {}
-    nodes: list[str] = []
-    # What a network has of its own (a latent factor, say) is another thing in every fit, and cannot be ranked.
-    known = set(result.blueprint.nodes["id"])
-    for done, job in enumerate(result.jobs):
-        progress(f"decoding {job.arm.name}, fold {job.split.fold + 1}", done / len(result.jobs))
-        with limit_threads(result.settings.threads):
-            table = node_importance(
-                result.models[job.name],
-                result.inputs_of(job, job.split.test),
-                result.target_of(job, job.split.test),
-                result.inputs_of(job, job.split.train),
-                result.outputs,
-                measure=measure,
-            )
-        nodes = nodes or [node for node in table.index if node in known]
-        scores.setdefault(job.arm.name, []).append(table.loc[nodes, columns].to_numpy())
-    info = _node_table(result, nodes)
-    kinds = info["kind"].to_numpy()
-    arms = {name: np.stack(values) for name, values in scores.items()}
-    if measure == "gradient":
-        for values in arms.values():
-            values[:, :, columns.index(ALL)] = relative(values[:, :, columns.index(ALL)], kinds)
     accepted = _accepted(result, accept)
+    scored = score_networks(result, columns, accepted["graph"], progress, measure=measure, draws=bootstrap)
+    arms, info, overall = scored.arms, scored.info, columns.index(ALL)
+    kinds = info["kind"].to_numpy()
     real = arms["graph"][accepted["graph"]]
     nulls = {
         kind: np.stack([value for name, value in arms.items() if name.startswith(kind)])
         for kind in ("rewired", "labels")
         if any(name.startswith(kind) for name in arms)
     }
-    ranking = rank_scores(real, nulls, info, columns).assign(seed=result.seed)
+    ranking = rank_scores(real, nulls, info, columns, top).assign(seed=result.seed)
     ranking = with_leads(ranking, result.blueprint, jaccard)
-    stability = {
-        kind: agreement(real[:, kinds == kind, columns.index(ALL)]) for kind in RANKED_KINDS if (kinds == kind).any()
-    }
+    found = Explanation(
+        ranking=rank_draws(ranking, scored.drawn, top, columns.index),
+        stability={
+            kind: agreement(real[:, kinds == kind, overall], top) for kind in RANKED_KINDS if (kinds == kind).any()
+        },
+        agreement=agreement_table(real, kinds, columns, top),
+        node_scores=node_scores(
+            {name: values for name, values in arms.items() if not name.startswith("control")},
+            scored.places,
+            info["node"].tolist(),
+            columns,
+        ),
+    )
     control = [arms[name][kept] for name, kept in accepted.items() if name != "graph"]
     if not control:
-        return Explanation(ranking, stability)
-    overall = columns.index(ALL)
+        return found
     table = compare_with_controls(real[:, :, overall], np.concatenate(control)[:, :, overall], info)
-    return Explanation(ranking, stability, table.assign(seed=result.seed))
+    return replace(found, controls=table.assign(seed=result.seed))
 
 
 def _accepted(result: CrossValidation, accept: float | None) -> dict[str, NDArray[np.bool_]]:
@@ -129,7 +126,11 @@ def _accepted(result: CrossValidation, accept: float | None) -> dict[str, NDArra
 
 
 def rank_scores(
-    real: NDArray[np.float64], nulls: dict[str, NDArray[np.float64]], info: pd.DataFrame, outputs: list[str]
+    real: NDArray[np.float64],
+    nulls: dict[str, NDArray[np.float64]],
+    info: pd.DataFrame,
+    outputs: list[str],
+    top: int = TOP,
 ) -> pd.DataFrame:
     """Rank nodes by their score against the nulls.
 
@@ -141,17 +142,21 @@ def rank_scores(
     real
         ``[n_networks, n_nodes, n_outputs]`` scores in the networks of the real graph.
     nulls
-        Kind of null -> ``[n_draws, n_networks, n_nodes, n_outputs]``; each draw is trained on the same folds, with as
-        many replicates, as ``real``, so that both vary alike.
+        Kind of null -> ``[n_draws, n_networks, n_nodes, n_outputs]``; each draw is trained on the same folds as
+        ``real``, with as many replicates or fewer.
     info
         ``node, kind, label, level, n_genes``, one row a node.
+    top
+        How many nodes of a kind count as the best in ``stability``.
     """
     kinds = info["kind"].to_numpy()
     frames = []
     for o, output in enumerate(outputs):
         values = real[:, :, o]
         mean, low, high, n = mean_interval(values)
-        frame = info.assign(output=output, score=mean, low=low, high=high, n=n, stability=_found(values, kinds))
+        frame = info.assign(
+            output=output, score=mean, low=low, high=high, n=n, stability=found_share(values, kinds, top)
+        )
         drawn = {kind: draws[..., o] for kind, draws in nulls.items()}
         compared = values
         if output == ALL and all(np.nanmin(one, initial=0.0) >= 0 for one in (values, *drawn.values())):
@@ -177,53 +182,3 @@ def rank_scores(
         frame["rank"] = order.groupby(frame["kind"]).rank(ascending=False, method="first").astype("Int64")
         frames.append(frame)
     return pd.concat(frames, ignore_index=True)
-
-
-def agreement(values: NDArray[np.float64]) -> dict[str, float]:
-    """Return how far networks agree: ``values [n_networks, n_nodes]`` -> mean over pairs of networks.
-
-    ``rank_correlation``: Spearman's rho; ``top_overlap``: Jaccard index of the 20 best; ``networks``: n.
-    """
-    n, n_nodes = values.shape
-    pairs = [(i, j) for i in range(n) for j in range(i)]
-    top = [set(np.argsort(-row)[: min(TOP, n_nodes)].tolist()) for row in values]
-    if not pairs or n_nodes < 3:
-        return {"rank_correlation": float("nan"), "top_overlap": float("nan"), "networks": n}
-    return {
-        "rank_correlation": float(np.mean([stats.spearmanr(values[i], values[j]).statistic for i, j in pairs])),
-        "top_overlap": float(np.mean([len(top[i] & top[j]) / len(top[i] | top[j]) for i, j in pairs])),
-        "networks": n,
-    }
-
-
-def _node_table(result: CrossValidation, nodes: list[str]) -> pd.DataFrame:
-    table = result.blueprint.nodes.set_index("id").loc[nodes]
-    below = _sizes(result.blueprint)
-    return pd.DataFrame(
-        {
-            "node": nodes,
-            "kind": np.where(table["kind"].isin(list(RANKED_KINDS)), table["kind"], "term"),
-            "label": table["label"].to_numpy(),
-            "level": table["level"].to_numpy(),
-            "n_genes": [below.get(node, 1) for node in nodes],
-        }
-    )
-
-
-def _sizes(blueprint: Blueprint) -> dict[str, int]:
-    """Return how many genes are at or below a node; of DNA: the letters of a motif, how many motifs others hold."""
-    if not len(blueprint.motifs):
-        return {node: len(genes) for node, genes in blueprint.gene_sets().items()}
-    widths = {motif: len(counts) for motif, counts in blueprint.motif_matrices().items()}
-    holders = Holders.of(blueprint, list(widths))
-    return widths | dict(zip(holders.ids, holders.members.getnnz(axis=1).tolist(), strict=True))
-
-
-def _found(values: NDArray[np.float64], kinds: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the share of networks in which a node is among the best of its kind."""
-    share = np.zeros(values.shape[1])
-    for kind in np.unique(kinds):
-        mine = np.flatnonzero(kinds == kind)
-        ranks = stats.rankdata(-values[:, mine], axis=1, nan_policy="omit")
-        share[mine] = np.mean(ranks <= TOP, axis=0)
-    return share

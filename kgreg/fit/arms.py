@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -51,23 +50,33 @@ class Job:
         return f"{self.arm.name}/fold-{self.split.fold}-replicate-{self.replicate}"
 
 
-def plan(splits: list[Split], replicates: int, rewired: int, labels: int, seed: int, controls: int = 0) -> list[Job]:
+def plan(
+    splits: list[Split],
+    replicates: int,
+    rewired: int,
+    labels: int,
+    seed: int,
+    controls: int = 0,
+    null_replicates: int | None = None,
+) -> list[Job]:
     """Return every fit of an experiment, the real graph's first.
 
-    All arms are trained on the same folds with the same replicates, so that their means vary alike; the seed of a
-    fit depends on the experiment's seed, the arm, the fold and the replicate.
+    All arms are trained on the same folds; rewired graphs and permuted labels with ``null_replicates``, if given,
+    others with ``replicates``. The seed of a fit depends on the experiment's seed, the arm, the fold and the replicate.
     """
     arms = [Arm("graph"), *(Arm("rewired", k) for k in range(rewired)), *(Arm("labels", k) for k in range(labels))]
     arms += [Arm("control", k) for k in range(controls)]
-    return list(_jobs(arms, splits, replicates, seed))
+    of_nulls = replicates if null_replicates is None else null_replicates
+    return [
+        Job(arm, split, replicate, _seed(seed, number, split.fold, replicate))
+        for number, arm in enumerate(arms)
+        for split in splits
+        for replicate in range(of_nulls if arm.kind in ("rewired", "labels") else replicates)
+    ]
 
 
-def _jobs(arms: list[Arm], splits: list[Split], replicates: int, seed: int) -> Iterator[Job]:
-    for number, arm in enumerate(arms):
-        for split in splits:
-            for replicate in range(replicates):
-                sequence = np.random.SeedSequence([seed, number, split.fold, replicate])
-                yield Job(arm, split, replicate, int(sequence.generate_state(1)[0] % 2**31))
+def _seed(seed: int, arm: int, fold: int, replicate: int) -> int:
+    return int(np.random.SeedSequence([seed, arm, fold, replicate]).generate_state(1)[0] % 2**31)
 
 
 def arm_blueprint(blueprint: Blueprint, arm: Arm, seed: int) -> Blueprint:

@@ -115,6 +115,7 @@ def cross_validate(
     rewired: int = 3,
     labels: int = 3,
     controls: int = 0,
+    null_replicates: int | None = None,
     seed: int = 0,
     folder: Path | None = None,
     workers: int = 1,
@@ -128,6 +129,9 @@ def cross_validate(
         Fits of every arm and fold, each with its own seed.
     rewired, labels
         How many degree-preserving rewired graphs, and how many permutations of the labels, are trained as nulls.
+    null_replicates
+        Fits of every fold of rewired graphs and of permuted labels. Default: ``replicates``. Fewer are quicker; the
+        means of the null then vary more than that of the graph, which makes p larger, not smaller.
     controls
         On how many draws of inputs that are all equally predictive the graph is trained too; see
         :func:`kgreg.data.control_inputs`.
@@ -137,7 +141,7 @@ def cross_validate(
         Processes that train side by side on the CPU.
     """
     settings = settings or TrainSettings()
-    jobs = plan(splits, replicates, rewired, labels, seed, controls)
+    jobs = plan(splits, replicates, rewired, labels, seed, controls, null_replicates)
     graphs = {arm: arm_blueprint(blueprint, arm, seed) for arm in dict.fromkeys(job.arm for job in jobs)}
     models = fit_jobs(jobs, graphs, samples, settings, seed, folder=folder, workers=workers, progress=progress)
     with limit_threads(settings.threads):

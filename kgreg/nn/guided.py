@@ -191,21 +191,29 @@ class GuidedNetwork(nn.Module, ABC):
         return torch.cat([gradient.t() for gradient in gradients]) if gradients else torch.zeros(0, 1)
 
     def knock_out(
-        self, x: Tensor | Inputs, columns: Sequence[Sequence[int] | NDArray[np.int64]], values: Tensor | float = 0.0
+        self,
+        x: Tensor | Inputs,
+        columns: Sequence[Sequence[int] | NDArray[np.int64]],
+        values: Tensor | float = 0.0,
+        factors: Tensor | float = 0.0,
     ) -> Iterator[KnockedOut]:
         """Set inputs to other values, once for each entry of ``columns``, by a full pass each; in evaluation mode.
 
-        ``columns`` are positions in ``blueprint.inputs``; ``values`` one number or ``[n_inputs]``.
+        ``columns`` are positions in ``blueprint.inputs``; an input x becomes ``factors * x + values``, either one number
+        or ``[n_inputs]``.
         """
         if self.training:
             raise FitError("Knockouts are computed in evaluation mode.", "Call eval() first.")
         given = self.given(x)
-        silent = torch.as_tensor(values, dtype=given.x.dtype, device=given.x.device).reshape(-1).expand(self.n_inputs)
+        silent, kept = (
+            torch.as_tensor(one, dtype=given.x.dtype, device=given.x.device).reshape(-1).expand(self.n_inputs)
+            for one in (values, factors)
+        )
         neurons, rows = np.arange(int(self.term_widths.sum())), np.arange(len(given.x))
         for knocked in columns:
             which = torch.as_tensor(np.asarray(knocked, dtype=np.int64), device=given.x.device)
             changed = given.x.clone()
-            changed[:, which] = silent[which]
+            changed[:, which] = kept[which] * given.x[:, which] + silent[which]
             with torch.no_grad():
                 out = self(_inputs(replace(given, x=changed)))
             yield KnockedOut(rows, out.outputs, neurons, rows, out.hidden)

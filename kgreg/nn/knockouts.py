@@ -41,7 +41,11 @@ class KnockedOut(NamedTuple):
 
 
 def knock_out(
-    network: VisibleNetwork, x: Tensor | Inputs, columns: Sequence[Sequence[int] | Index], values: Tensor | float = 0.0
+    network: VisibleNetwork,
+    x: Tensor | Inputs,
+    columns: Sequence[Sequence[int] | Index],
+    values: Tensor | float = 0.0,
+    factors: Tensor | float = 0.0,
 ) -> Iterator[KnockedOut]:
     """See :meth:`kgreg.nn.VisibleNetwork.knock_out`."""
     if network.training:
@@ -54,9 +58,10 @@ def knock_out(
     hierarchy = network.hierarchy
     silent = torch.as_tensor(values, dtype=hierarchy.bias.dtype, device=hierarchy.bias.device)
     silent = silent.expand(network.networks, network.n_inputs)
+    kept = torch.as_tensor(factors, dtype=silent.dtype, device=silent.device).expand_as(silent)
     if network.burdens is not None:
         # A burden is no linear function of its genes, and every term above has one: little would be saved.
-        return _full_passes(network, given, knocked, silent)
+        return _full_passes(network, given, knocked, silent, kept)
     program = hierarchy.program
     among = np.ones(program.n_nodes, dtype=np.bool_)
     if network.architecture.readout != "heads":
@@ -68,6 +73,7 @@ def knock_out(
             network.hierarchy_inputs(given),
             knocked,
             torch.cat([silent, beside], dim=1),
+            torch.cat([kept, beside], dim=1),
             among,
             network.backend,
             network.rules.weights_of(hierarchy),
@@ -136,12 +142,14 @@ def _one(network: VisibleNetwork, knockout: Knockout, samples: Index, outputs: T
 
 
 @torch.no_grad()
-def _full_passes(network: VisibleNetwork, given: Inputs, columns: list[Index], silent: Tensor) -> Iterator[KnockedOut]:
+def _full_passes(
+    network: VisibleNetwork, given: Inputs, columns: list[Index], silent: Tensor, kept: Tensor
+) -> Iterator[KnockedOut]:
     genes = given.genes.dense(silent.dtype) if isinstance(given.genes, SparseRows) else given.genes
     for knocked in columns:
         changed = genes.clone()
         which = torch.from_numpy(knocked).to(genes.device)
-        changed[:, :, which] = silent[:, None, which].to(genes.dtype)
+        changed[:, :, which] = (kept[:, None, which] * genes[:, :, which] + silent[:, None, which]).to(genes.dtype)
         out = network(replace(given, genes=changed))
         rows = np.arange(out.hidden.shape[-1])
         yield KnockedOut(

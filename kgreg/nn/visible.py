@@ -164,20 +164,24 @@ class VisibleNetwork(nn.Module):
         return torch.cat(list(gradients), dim=1)[0, self.term_rows]
 
     def knock_out(
-        self, x: Tensor | Inputs, columns: Sequence[Sequence[int] | NDArray[np.int64]], values: Tensor | float = 0.0
+        self,
+        x: Tensor | Inputs,
+        columns: Sequence[Sequence[int] | NDArray[np.int64]],
+        values: Tensor | float = 0.0,
+        factors: Tensor | float = 0.0,
     ) -> Iterator[KnockedOut]:
         """Set inputs to other values, once for each entry of ``columns``, and return what changes; in evaluation mode.
 
         Only what reads the inputs is computed again, only in samples where they do change; networks with burdens take a
-        full pass for each knockout. ``columns`` are positions in ``blueprint.inputs``; ``values`` one number,
-        ``[n_inputs]`` or ``[R, n_inputs]``.
+        full pass for each knockout. ``columns`` are positions in ``blueprint.inputs``; an input x becomes
+        ``factors * x + values``, either one number, ``[n_inputs]`` or ``[R, n_inputs]``.
 
         Raises
         ------
         FitError
             In training, or if an input is not there.
         """
-        return knock_out(self, x, columns, values)
+        return knock_out(self, x, columns, values, factors)
 
     def roughness(self) -> Tensor | None:
         """Return how much weights of interacting genes differ, ``[R]``; None where ``laplacian`` is 0."""

@@ -14,12 +14,14 @@ from kgreg.report.figures import (
 )
 from kgreg.report.hierarchy_view import hierarchy_plot
 from kgreg.report.knockout_figures import knockout_bars, knockout_map, knockout_overview
+from kgreg.report.methods import citations, methods_paragraph
 from kgreg.report.page import render_report, write_report
 from kgreg.report.survival import kaplan_meier
 from kgreg.report.task_figures import label_plot, survival_plot
 
 __all__ = [
     "ReportContents",
+    "citations",
     "comparison_plot",
     "confusion_plot",
     "forest_plot",
@@ -30,6 +32,7 @@ __all__ = [
     "knockout_overview",
     "label_plot",
     "level_plot",
+    "methods_paragraph",
     "metric_plot",
     "regression_plot",
     "render_report",

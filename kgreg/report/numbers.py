@@ -65,6 +65,12 @@ def plural(value: int, one: str, many: str = "") -> str:
     return f"{count(value)} {one if value == 1 else many or one + 's'}"
 
 
+def listed(parts: Iterable[Any]) -> str:
+    """Return ``a, b and c``."""
+    *most, last = [str(part) for part in parts] or [""]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
 def percent(share: Any) -> str:
     """Return a share as whole percent."""
     return f"{100 * float(share):.0f} %" if is_known(share) else UNKNOWN

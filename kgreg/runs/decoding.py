@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from kgreg.decode import Explanation
+from kgreg.decode.activity import activity_table, by_sample, network_activities
 from kgreg.experiment import Experiment
 from kgreg.fit import CrossValidation
 from kgreg.progress import Progress, no_progress
@@ -32,8 +33,40 @@ def training_history(
     return {"training": table[[name for name in columns if name in table]]}
 
 
+def stability_tables(
+    result: CrossValidation, explanation: Explanation, experiment: Experiment, progress: Progress
+) -> dict[str, pd.DataFrame]:
+    """Return the scores of every network, and how far those of the graph agree; see :mod:`kgreg.decode.stability`."""
+    return {"node_scores": explanation.node_scores, "agreement": explanation.agreement}
+
+
+def subsystem_activities(
+    result: CrossValidation, explanation: Explanation, experiment: Experiment, progress: Progress
+) -> dict[str, pd.DataFrame]:
+    """Return ``activity`` (see :func:`kgreg.decode.activity.activity_table`) and ``activities``.
+
+    The latter has a row a sample (``sample``) and a column a subsystem; see
+    :func:`kgreg.decode.activity.subsystem_activity`.
+    """
+    found = list(network_activities(result, progress))
+    groups, each = activity_table(result, found), by_sample(result, found)
+    if groups.empty or each.size > MOST_ACTIVITIES:
+        return {"activity": groups}
+    return {"activity": groups, "activities": each.rename_axis("sample").reset_index()}
+
+
+#: Activities of single samples are kept up to this many numbers; beyond, they are computed when they are asked for.
+MOST_ACTIVITIES = 20_000_000
+
+#: Tables with a column a node, which are read by themselves.
+LARGE = frozenset({"activities"})
+
 #: What makes the tables, in order, with the tables that each may make.
-STEPS: dict[Step, tuple[str, ...]] = {training_history: ("training",)}
+STEPS: dict[Step, tuple[str, ...]] = {
+    training_history: ("training",),
+    subsystem_activities: ("activity", "activities"),
+    stability_tables: ("node_scores", "agreement"),
+}
 
 
 def decode_further(
@@ -60,6 +93,6 @@ def decode_further(
 
 
 def load_tables(folder: Path) -> dict[str, pd.DataFrame]:
-    """Read the tables that the steps left: name -> table; those that do not apply to the run are not in it."""
-    names = [name for names in STEPS.values() for name in names]
+    """Read the tables that the steps left, but the large ones: name -> table; one that does not apply is not in it."""
+    names = [name for names in STEPS.values() for name in names if name not in LARGE]
     return {name: read_table(folder / f"{name}.parquet") for name in names if (folder / f"{name}.parquet").is_file()}

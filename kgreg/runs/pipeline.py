@@ -217,6 +217,7 @@ class _Stages:
             rewired=nulls.rewired,
             labels=nulls.labels,
             controls=nulls.controls,
+            null_replicates=nulls.replicates,
             seed=training.seed,
             folder=self.folder.path / "models",
             workers=self.workers,
@@ -232,6 +233,8 @@ class _Stages:
             measure=decode.measure,
             accept=decode.accept,
             jaccard=decode.jaccard,
+            top=decode.top,
+            bootstrap=decode.bootstrap,
         )
         save_explanation(found, self.folder.path)
         edges = edge_scores(self.result, lambda text, share: progress(text, 0.5 + 0.1 * share))

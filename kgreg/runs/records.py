@@ -82,7 +82,15 @@ def load_trained(
 ) -> CrossValidation:
     """Read the trained networks and their scores."""
     training, nulls = experiment.training, experiment.nulls
-    jobs = plan(compiled.splits, training.replicates, nulls.rewired, nulls.labels, training.seed, nulls.controls)
+    jobs = plan(
+        compiled.splits,
+        training.replicates,
+        nulls.rewired,
+        nulls.labels,
+        training.seed,
+        nulls.controls,
+        nulls.replicates,
+    )
     arms = {job.arm: arm_blueprint(compiled.blueprint, job.arm, training.seed) for job in jobs}
     models = {}
     for done, job in enumerate(jobs):

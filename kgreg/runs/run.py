@@ -11,6 +11,7 @@ import pandas as pd
 
 from kgreg.blueprint import Blueprint, load_blueprint
 from kgreg.decode import Explanation
+from kgreg.decode.activity import subsystem_activity
 from kgreg.decode.sequence.summary import SequenceSummary
 from kgreg.experiment import Experiment, read_experiment
 from kgreg.runs.decoding import load_tables
@@ -75,6 +76,19 @@ class Run:
     def tables(self) -> dict[str, pd.DataFrame]:
         """What else was read out of the networks, name -> table: training curves and the like."""
         return load_tables(self.path)
+
+    @cached_property
+    def activities(self) -> pd.DataFrame:
+        """Activity of every subsystem in every tested sample; see :func:`kgreg.decode.activity.subsystem_activity`.
+
+        Large tables, and those of runs of former versions, are computed from the trained networks.
+        """
+        path = self.path / "activities.parquet"
+        if path.is_file():
+            return read_table(path).set_index("sample").rename_axis(None)
+        from kgreg.runs.pipeline import trained_networks  # which imports this module
+
+        return subsystem_activity(trained_networks(self.path))
 
     @cached_property
     def knockouts(self) -> pd.DataFrame:

@@ -13,7 +13,8 @@ from scipy import stats
 
 from kgreg.data import split_folds
 from kgreg.decode import Explanation, explain, rank_scores
-from kgreg.decode.rank import agreement
+from kgreg.decode.importance import node_importance
+from kgreg.decode.stability import agreement
 from kgreg.fit import CrossValidation, cross_validate
 from tests.small_data import FAST, small_blueprint, small_samples
 
@@ -223,9 +224,10 @@ def test_every_output_is_ranked_by_itself() -> None:
 def test_networks_that_agree_and_that_do_not() -> None:
     up = np.arange(50.0)
     same = agreement(np.stack([up, up**3, up]))
-    assert same == {"rank_correlation": pytest.approx(1.0), "top_overlap": 1.0, "networks": 3}
+    assert (same["rank_correlation"], same["top_overlap"], same["networks"]) == (pytest.approx(1.0), 1.0, 3)
     opposed = agreement(np.stack([up, -up]))
-    assert opposed == {"rank_correlation": pytest.approx(-1.0), "top_overlap": 0.0, "networks": 2}
+    assert (opposed["rank_correlation"], opposed["top_overlap"]) == (pytest.approx(-1.0), 0.0)
+    assert (opposed["kendall_w"], opposed["p"]) == (0.0, 1.0)
     shifted = np.roll(up, 10)  # its top 20 share 10 with those of ``up``
     assert agreement(np.stack([up, shifted]))["top_overlap"] == pytest.approx(10 / 30)
     assert math.isnan(agreement(up[None])["rank_correlation"])
@@ -286,3 +288,38 @@ def test_the_mean_of_the_null_stands_beside_the_score() -> None:
     table = rank(real, nulls)
     np.testing.assert_allclose(table["null_mean"][:N_GENES], nulls["labels"][:, :, :N_GENES, 0].mean(axis=(0, 1)))
     np.testing.assert_allclose(table["null_mean"][N_GENES:], nulls["rewired"][:, :, N_GENES:, 0].mean(axis=(0, 1)))
+
+
+def test_scores_of_every_network_are_those_of_node_importance(result: CrossValidation) -> None:
+    explanation = explain(result, bootstrap=20)
+    job = next(job for job in result.jobs if job.name == "graph/fold-1-replicate-0")
+    alone = node_importance(
+        result.models[job.name],
+        result.inputs_of(job, job.split.test),
+        result.target_of(job, job.split.test),
+        result.inputs_of(job, job.split.train),
+        result.outputs,
+    )
+    own = explanation.node_scores.query("arm == 'graph' and fold == 1")
+    wide = own.pivot(index="node", columns="output", values="score").loc[alone.index, list(alone.columns)]
+    np.testing.assert_allclose(wide, alone, rtol=1e-4, atol=1e-6)
+    assert set(explanation.node_scores["arm"]) == {job.arm.name for job in result.jobs}
+
+
+def test_the_planted_genes_are_surely_among_the_best(result: CrossValidation) -> None:
+    table = explain(result, top=4, bootstrap=50).ranking.query("kind == 'gene' and output == 'all'").set_index("node")
+    planted = ["g00", "g01", "g02", "g03"]
+    assert table.loc[planted, "top_probability"].min() > table.drop(planted)["top_probability"].max()
+    assert (table["rank_low"] <= table["rank_high"]).all()
+    assert table["top_probability"].sum() == pytest.approx(4)
+
+
+def test_one_network_has_neither_intervals_nor_sure_ranks() -> None:
+    samples = small_samples(n=60)
+    one = split_folds(samples, 2)[:1]
+    result = cross_validate(small_blueprint(), samples, one, replace(FAST, max_epochs=2), rewired=0, labels=0)
+    explanation = explain(result)
+    unknown = ["low", "high", "top_probability", "rank_low", "rank_high"]
+    assert explanation.ranking[unknown].isna().all(axis=None)
+    assert explanation.ranking["score"].notna().any()
+    assert explanation.agreement["kendall_w"].isna().all()

@@ -172,6 +172,12 @@ def test_the_plan_holds_every_arm_fold_and_replicate_with_a_seed_of_its_own() ->
     assert {job.seed for job in jobs}.isdisjoint(job.seed for job in plan(SPLITS, 2, 3, 1, seed=1))
 
 
+def test_nulls_may_have_replicates_of_their_own() -> None:
+    jobs = plan(SPLITS, 3, 2, 1, seed=0, controls=1, null_replicates=1)
+    every = plan(SPLITS, 3, 2, 1, seed=0, controls=1)
+    assert [job for job in every if job.arm.kind in ("graph", "control") or job.replicate == 0] == jobs
+
+
 def test_a_further_null_does_not_change_the_seeds_of_the_real_graph() -> None:
     few, many = plan(SPLITS, 1, 1, 0, seed=5), plan(SPLITS, 1, 4, 2, seed=5)
     assert [job.seed for job in few[:6]] == [job.seed for job in many[:6]]

@@ -1,7 +1,7 @@
 """Kernels that follow a change of some inputs upwards; see :mod:`kgreg.nn.hierarchy.knockouts`.
 
 Arrays as in :mod:`kgreg.nn.hierarchy.kernels`. K knockouts, of which the k-th sets the columns ``columns[ptr[k]]`` to
-``columns[ptr[k + 1] - 1]`` to ``values [R, I]``, and reaches the nodes ``node[reached[k]]`` and on, ascending.
+``columns[ptr[k + 1] - 1]`` from x to ``factors * x + values`` (both ``[R, I]``), and reaches the nodes ``node[reached[k]]`` and on, ascending.
 """
 
 from __future__ import annotations
@@ -75,7 +75,9 @@ def _column(row: Any, x: Any, sparse: Any, r: Any, c: Any) -> None:
 
 
 @njit(parallel=True, **OPTIONS)
-def find_samples(x: Any, sparse: Any, values: Any, ptr: Any, columns: Any, touched: Any) -> None:
+def find_samples(
+    x: Any, sparse: Any, values: Any, factors: Any, ptr: Any, columns: Any, touched: Any
+) -> None:
     """Fill ``touched [K, B]``: whether a knockout changes an input of a sample, in any network."""
     for k in prange(touched.shape[0]):
         row = np.empty(touched.shape[1], values.dtype)
@@ -83,7 +85,7 @@ def find_samples(x: Any, sparse: Any, values: Any, ptr: Any, columns: Any, touch
             for c in columns[ptr[k] : ptr[k + 1]]:
                 _column(row, x, sparse, r, c)
                 for b in range(row.size):
-                    touched[k, b] |= row[b] != values[r, c]
+                    touched[k, b] |= row[b] != factors[r, c] * row[b] + values[r, c]
 
 
 @njit(**OPTIONS)
@@ -101,8 +103,8 @@ def _send(z: Any, values: Any, at: Any, stride: Any, change: Any) -> None:
 
 
 @njit(parallel=True, **OPTIONS)
-def recompute(P: Any, x: Any, sparse: Any, values: Any, ptr: Any, columns: Any, reached: Any, node: Any,
-              sample_ptr: Any, samples: Any, n_neurons: Any, hidden: Any, sums: Any, input_values: Any,
+def recompute(P: Any, x: Any, sparse: Any, values: Any, factors: Any, ptr: Any, columns: Any, reached: Any,
+              node: Any, sample_ptr: Any, samples: Any, n_neurons: Any, hidden: Any, sums: Any, input_values: Any,
               link_values: Any, gain: Any, mean: Any, shift: Any, place: Any, rows: Any) -> None:  # fmt: skip
     """Fill ``rows``: of knockout k, ``[R, n_neurons[k], samples]`` from ``place[k]`` on, the new activations.
 
@@ -134,7 +136,8 @@ def recompute(P: Any, x: Any, sparse: Any, values: Any, ptr: Any, columns: Any, 
         for c in columns[ptr[k] : ptr[k + 1]]:
             _column(whole, x, sparse, r, c)
             for b in range(size):
-                change[0, b] = values[r, c] - whole[which[b]]
+                old = whole[which[b]]
+                change[0, b] = factors[r, c] * old + values[r, c] - old
             for e in range(P.column_ptr[c], P.column_ptr[c + 1]):
                 t = P.column_node[e]
                 if row_of[t] >= 0:

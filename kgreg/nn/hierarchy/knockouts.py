@@ -55,6 +55,7 @@ def sweep(
     x: Tensor | SparseRows,
     columns: Sequence[Sequence[int] | Index],
     values: Tensor | float,
+    factors: Tensor | float,
     among: NDArray[np.bool_],
     parameters: Parameters,
     backend: Backend,
@@ -70,16 +71,17 @@ def sweep(
     device, dtype = hierarchy.bias.device, hierarchy.bias.dtype
     silent = torch.as_tensor(values, dtype=dtype, device=device)
     silent = silent.expand(hierarchy.networks, program.n_inputs)
+    kept = torch.as_tensor(factors, dtype=dtype, device=device).expand(hierarchy.networks, program.n_inputs)
     ptr = np.concatenate([[0], np.cumsum([len(c) for c in knocked])]).astype(np.int64)
     flat = np.concatenate(knocked) if len(ptr) > 1 else np.zeros(0, np.int64)
     reached, node = _reach(program, ptr, flat, among)
     with torch.no_grad():
         hidden = hierarchy(x, backend=backend, parameters=parameters)
         if backend == "fused":
-            blocks = _changes(hierarchy, x, hidden, ptr, flat, silent, reached, node, parameters)
+            blocks = _changes(hierarchy, x, hidden, ptr, flat, silent, kept, reached, node, parameters)
         else:
             dense = x.dense(dtype, device) if isinstance(x, SparseRows) else x
-            blocks = _full_passes(hierarchy, dense, knocked, silent, reached, node, parameters, backend)
+            blocks = _full_passes(hierarchy, dense, knocked, silent, kept, reached, node, parameters, backend)
     return Sweep(hidden, blocks)
 
 
@@ -105,6 +107,7 @@ def _changes(
     ptr: Index,
     columns: Index,
     silent: Tensor,
+    kept: Tensor,
     reached: Index,
     node: Index,
     parameters: Parameters,
@@ -112,7 +115,7 @@ def _changes(
     program, (networks, _, batch) = hierarchy.program, hidden.shape
     inputs, links, bias, scale, shift = (np.ascontiguousarray(p.detach().numpy()) for p in parameters)
     source, sparse = read_inputs(x.detach() if isinstance(x, Tensor) else x, inputs.dtype)
-    values = np.ascontiguousarray(silent.numpy())
+    values, factors = np.ascontiguousarray(silent.numpy()), np.ascontiguousarray(kept.numpy())
     base = hidden.numpy()
     use_threads()
     sums = np.empty_like(base)
@@ -128,15 +131,15 @@ def _changes(
         block = slice(first, last)
         use_threads()
         touched = np.zeros((last - first, batch), np.bool_)
-        changes.find_samples(source, sparse, values, ptr[first : last + 1], columns, touched)
+        changes.find_samples(source, sparse, values, factors, ptr[first : last + 1], columns, touched)
         samples = np.nonzero(touched)[1]
         sample_ptr = np.concatenate([[0], np.cumsum(touched.sum(axis=1))])
         counts = np.diff(sample_ptr)
         place = np.concatenate([[0], np.cumsum(networks * n_neurons[block] * counts)])
         rows = np.empty(place[-1], base.dtype)
         changes.recompute(
-            program, source, sparse, values, ptr[first : last + 1], columns, reached[first : last + 1], node,
-            sample_ptr, samples, n_neurons[block], base, sums, inputs, links, gain, mean, shift, place, rows,
+            program, source, sparse, values, factors, ptr[first : last + 1], columns, reached[first : last + 1],
+            node, sample_ptr, samples, n_neurons[block], base, sums, inputs, links, gain, mean, shift, place, rows,
         )  # fmt: skip
         yield [
             Knockout(
@@ -156,6 +159,7 @@ def _full_passes(
     x: Tensor,
     knocked: list[Index],
     silent: Tensor,
+    kept: Tensor,
     reached: Index,
     node: Index,
     parameters: Parameters,
@@ -165,7 +169,7 @@ def _full_passes(
     for k, columns in enumerate(knocked):
         changed = x.clone()
         which = torch.from_numpy(columns).to(x.device)
-        changed[:, :, which] = silent[:, None, which].to(x.dtype)
+        changed[:, :, which] = (kept[:, None, which] * x[:, :, which] + silent[:, None, which]).to(x.dtype)
         neurons = _neurons(hierarchy.program, node[reached[k] : reached[k + 1]])
         with torch.no_grad():
             hidden = hierarchy(changed, backend=backend, parameters=parameters)

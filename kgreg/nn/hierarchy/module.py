@@ -153,6 +153,7 @@ class Hierarchy(nn.Module):
         x: Tensor | SparseRows,
         columns: Sequence[Sequence[int] | Index],
         values: Tensor | float = 0.0,
+        factors: Tensor | float = 0.0,
         among: NDArray[np.bool_] | None = None,
         backend: Backend = "auto",
         parameters: Parameters | None = None,
@@ -168,6 +169,8 @@ class Hierarchy(nn.Module):
             For each knockout, columns of ``x [R, B, n_inputs]``.
         values
             What they are set to: one number, ``[n_inputs]`` or ``[R, n_inputs]``.
+        factors
+            As ``values``: a column x becomes ``factors * x + values``, so that 0 sets it and 0.5 halves what is there.
         among
             ``[T]``: nodes to compute. What reads a node that is left out must be left out too. Default: all.
 
@@ -184,7 +187,7 @@ class Hierarchy(nn.Module):
         if among is None:
             among = np.ones(self.program.n_nodes, dtype=np.bool_)
         backend = choose(backend, self.bias.device)
-        return sweep(self, x, columns, values, among, parameters or self.parameters_of(), backend)
+        return sweep(self, x, columns, values, factors, among, parameters or self.parameters_of(), backend)
 
     def levels_of(self, x: Tensor, backend: Backend = "auto", parameters: Parameters | None = None) -> list[Tensor]:
         """Return the activations level by level, each ``[R, rows, B]``, so that autograd sees what reads which."""

@@ -60,6 +60,12 @@ def inputs_like(hierarchy: Hierarchy, batch: int, share: float, seed: int) -> Te
     return x * (torch.rand(shape, generator=generator) < share)
 
 
+def draw_factors(data: st.DataObject, shape: tuple[int, ...]) -> Tensor:
+    generator = torch.Generator().manual_seed(data.draw(st.integers(0, 99)))
+    dose = data.draw(st.sampled_from([0.0, 0.5, 1.0, 2.0]))
+    return dose * torch.randint(0, 2, shape, generator=generator).double()
+
+
 def whole(base: Tensor, knockout: Knockout) -> Tensor:
     """Return the activations after a knockout, ``[R, N, B]``."""
     found = base.clone()
@@ -77,13 +83,15 @@ def test_what_changes_is_what_a_full_pass_finds(
     n = hierarchy.program.n_inputs
     columns = data.draw(st.lists(st.lists(st.integers(0, n - 1), max_size=n), max_size=4))
     values = inputs_like(hierarchy, 1, data.draw(st.sampled_from([0.0, 0.5])), 100)[:, 0]
-    sweep = hierarchy.knockouts(x, columns, values)
+    # 0 sets an input, 1 with a value of 0 leaves it, all else is a dose
+    factors = draw_factors(data, (hierarchy.networks, n)).to(x.dtype)
+    sweep = hierarchy.knockouts(x, columns, values, factors)
     found = [knockout for block in sweep.blocks for knockout in block]
     assert len(found) == len(columns)
     tolerance = 1e-10 if double else 1e-5
     for knocked, knockout in zip(columns, found, strict=True):
         changed = x.clone()
-        changed[:, :, knocked] = values[:, None, knocked]
+        changed[:, :, knocked] = factors[:, None, knocked] * x[:, :, knocked] + values[:, None, knocked]
         with torch.no_grad():
             expected = hierarchy(changed)
         scale = float(expected.abs().max()) if expected.numel() else 1.0
@@ -102,11 +110,11 @@ def test_other_backends_and_sparse_rows_find_the_same(hierarchy: Hierarchy, batc
     columns = [[i] for i in range(hierarchy.program.n_inputs)]
     table = sparse.csr_matrix(x.reshape(-1, x.shape[2]).numpy())
     rows = SparseRows.take(table, np.arange(len(x) * batch).reshape(len(x), batch))
-    value = data.draw(st.sampled_from([0.0, -1.5]))
+    value, factor = data.draw(st.sampled_from([0.0, -1.5])), data.draw(st.sampled_from([0.0, 0.5, 3.0]))
     sweeps = [
-        hierarchy.knockouts(x, columns, value),
-        hierarchy.knockouts(rows, columns, value),
-        hierarchy.knockouts(x, columns, value, backend="reference"),
+        hierarchy.knockouts(x, columns, value, factor),
+        hierarchy.knockouts(rows, columns, value, factor),
+        hierarchy.knockouts(x, columns, value, factor, backend="reference"),
     ]
     every = [[knockout for block in sweep.blocks for knockout in block] for sweep in sweeps]
     for first, second, third in zip(*every, strict=True):
@@ -193,11 +201,12 @@ def test_outputs_and_terms_of_a_network(
 
     base = full(x)
     given_ = Inputs(x, blocks=extra, covariates=covariates, rows=rows)
-    found = list(network.knock_out(given_, columns, values))
+    factors = draw_factors(data, (networks, n))
+    found = list(network.knock_out(given_, columns, values, factors))
     assert len(found) == len(columns)
     for knocked, change in zip(columns, found, strict=True):
         changed = x.clone()
-        changed[:, :, knocked] = values[:, None, knocked]
+        changed[:, :, knocked] = factors[:, None, knocked] * x[:, :, knocked] + values[:, None, knocked]
         expected = full(changed)
         outputs, hidden = base.outputs.clone(), base.hidden.clone()
         outputs[..., change.samples, :] = change.outputs
