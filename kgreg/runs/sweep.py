@@ -21,7 +21,7 @@ from kgreg.progress import Progress, no_progress
 from kgreg.runs.folder import RunFolder, read_json
 from kgreg.runs.pipeline import continue_run, run_experiment
 from kgreg.runs.run import Run, open_run
-from kgreg.runs.spread import over_processes, over_ray
+from kgreg.spread import over_processes, over_ray
 
 #: The key that ``seeds`` changes.
 SEED = "training.seed"
@@ -232,10 +232,8 @@ def agreement_of_runs(runs: Mapping[Case, Run]) -> pd.DataFrame:
         },
         axis=1,
     ).astype(float)
-    settings = {
-        case.name: ",".join(f"{key}={_plain(value)}" for key, value in case.values.items() if key != SEED)
-        for case in runs
-    }
+    varied = [key for key in next(iter(runs)).values if key != SEED and len({str(c.values[key]) for c in runs}) > 1]
+    settings = {case.name: ", ".join(f"{key} = {_plain(case.values[key])}" for key in varied) for case in runs}
     among = {"all": list(settings)}
     for setting in dict.fromkeys(settings.values()):
         own = [name for name in settings if settings[name] == setting]
