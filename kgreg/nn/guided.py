@@ -233,8 +233,8 @@ class GuidedNetwork(nn.Module, ABC):
     ) -> Iterator[KnockedOut]:
         """Set inputs to other values, once for each entry of ``columns``, by a full pass each; in evaluation mode.
 
-        ``columns`` are positions in ``blueprint.inputs``; an input x becomes ``factors * x + values``, either one number
-        or ``[n_inputs]``.
+        ``columns`` are positions in ``blueprint.inputs``; an input x becomes ``factors * x + values``, either one
+        number or ``[n_inputs]``.
         """
         if self.training:
             raise FitError("Knockouts are computed in evaluation mode.", "Call eval() first.")

@@ -1,7 +1,8 @@
 """Kernels that follow a change of some inputs upwards; see :mod:`kgreg.nn.hierarchy.knockouts`.
 
-Arrays as in :mod:`kgreg.nn.hierarchy.kernels`. K knockouts, of which the k-th sets the columns ``columns[ptr[k]]`` to
-``columns[ptr[k + 1] - 1]`` from x to ``factors * x + values`` (both ``[R, I]``), and reaches the nodes ``node[reached[k]]`` and on, ascending.
+Arrays as in :mod:`kgreg.nn.hierarchy.kernels`. K knockouts, of which the k-th takes the columns ``columns[ptr[k]]`` to
+``columns[ptr[k + 1] - 1]`` from x to ``factors * x + values`` (both ``[R, I]``), and reaches the nodes
+``node[reached[k]]`` and on, ascending.
 """
 
 from __future__ import annotations
