@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from kgreg import __version__, cli_decode, cli_import, cli_knockout, cli_knowledge, cli_network, cli_sequences, console
 from kgreg.cli_options import Form, RunArgument, continue_run, resumable, say
-from kgreg.errors import ExperimentError, KgregError
+from kgreg.errors import KgregError
 from kgreg.resources import recipe_file
 
 app = typer.Typer(

@@ -219,10 +219,10 @@ def show_pairs(table: pd.DataFrame, n: int = 5) -> None:
         )
         for heading in ("genes", "output", "first", "second", "both", "expected", "epistasis"):
             shown.add_column(heading)
-        for row in _records(best):
+        for row in records(best):
             changes = [f"{row[name]:+.3f}" for name in ("first_delta", "second_delta", "both_delta", "expected")]
             names = [f"{row['first']}, {row['second']}", _target({**row, "label": row["target"]}, True)]
-            shown.add_row(*map(escape, [*names, *changes, _with_interval(row, "epistasis", "+")]))
+            shown.add_row(*map(escape, [*names, *changes, with_interval(row, "epistasis", "+")]))
         _caption(shown, table)
         out.print(shown)
 
@@ -244,8 +244,7 @@ def show_sweep(table: pd.DataFrame, n: int = 5) -> None:
     for target, rows in outputs.groupby("target", sort=False):
         best = rows.sort_values("delta", key=abs, ascending=False, kind="stable").head(n)
         lines = [
-            f"{row['gene']}{'*' if row['q'] < 0.05 else ''} {_with_interval(row, 'delta', '+')}"
-            for row in _records(best)
+            f"{row['gene']}{'*' if row['q'] < 0.05 else ''} {with_interval(row, 'delta', '+')}" for row in records(best)
         ]
         shown.add_row(escape(str(target)), escape("\n".join(lines)))
     _caption(shown, outputs)
