@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.logging import RichHandler
@@ -172,12 +172,26 @@ def explain(
 
 
 @app.command()
-def report(folder: RunArgument) -> None:
-    """Write the report of a run again (finishing first what is unfinished).
+def report(
+    folder: RunArgument,
+    form: Annotated[
+        Literal["html", "md", "json", "xlsx"], typer.Option("--format", "-f", help="html, md, json or xlsx.")
+    ] = "html",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write.  [default: report.<format> in the run]")
+    ] = None,
+) -> None:
+    """Write the report of a run again (finishing first what is unfinished), as a page, a text, data or a workbook.
 
-    [dim]Example:[/]  kgreg report runs/one
+    [dim]Example:[/]  kgreg report runs/one --format xlsx --output one.xlsx
     """
-    say("Report", continue_run(folder, "report", again=["report"]).report)
+    if form == "html" and output is None:
+        say("Report", continue_run(folder, "report", again=["report"]).report)
+        return
+    continue_run(folder, "knockout")
+    from kgreg.runs import write_run_report
+
+    say("Report", write_run_report(folder, form, output))
 
 
 # ---- shared ----------------------------------------------------------------------------------------------------------
