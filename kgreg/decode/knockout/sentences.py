@@ -85,8 +85,8 @@ def _of_sweep(rows: pd.DataFrame) -> str:
         return f"Of {len(rows):,} genes, one by one, {most} (one network, so that there are no intervals)."
     beyond = int(((rows["low"] > 0) | (rows["high"] < 0)).sum())
     return (
-        f"Of {len(rows):,} genes, one by one, {most} ({_networks(row)}); the interval of {beyond:,} leaves out 0, which "
-        f"{0.05 * len(rows):.0f} would do by chance."
+        f"Of {len(rows):,} genes, one by one, {most} ({_networks(row)}); the interval of {beyond:,} leaves out 0, "
+        f"which {0.05 * len(rows):.0f} would do by chance."
     )
 
 
