@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.logging import RichHandler
 from rich.markup import escape
 
-from kgreg import __version__, cli_import, cli_knockout, cli_knowledge, cli_sequences, console
+from kgreg import __version__, cli_decode, cli_import, cli_knockout, cli_knowledge, cli_network, cli_sequences, console
 from kgreg.cli_options import Form, RunArgument, continue_run, resumable, say
-from kgreg.errors import ExperimentError, KgregError
+from kgreg.errors import KgregError
 from kgreg.resources import recipe_file
 
 app = typer.Typer(
@@ -30,15 +30,17 @@ Force = Annotated[bool, typer.Option("--force", help="Replace the run that is in
 Replicates = Annotated[int | None, typer.Option("--replicates", help="Fits a fold, each with its own seed.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Of splits, networks and nulls.")]
 Folds = Annotated[int | None, typer.Option("--folds", help="Of the cross-validation.")]
-Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Fits side by side.  [default: one a core]")]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Fits side by side.  \\[default: one a core]")]
 Accelerator = Annotated[str | None, typer.Option("--accelerator", help="auto, cpu or cuda.")]
 ExperimentArgument = Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="Experiment file (TOML).")]
 
 
+app.add_typer(cli_decode.app)
 app.add_typer(cli_knowledge.app)
 app.add_typer(cli_import.app)
 app.add_typer(cli_sequences.app)
 app.add_typer(cli_knockout.app)
+app.add_typer(cli_network.app)
 
 
 def _version(asked: bool) -> None:
@@ -158,8 +160,10 @@ def explain(
     finished = continue_run(folder, "explain")
     ranking = finished.explanation.ranking
     outputs = list(dict.fromkeys(ranking["output"]))
-    if output is not None and output not in outputs:
-        raise ExperimentError(f"There is no output '{output}' in {folder}.", f"Choose one of: {', '.join(outputs)}.")
+    if output is not None:
+        from kgreg.decode.tables import of_output
+
+        of_output(ranking, output)
     if form == "table":
         console.show_ranking(finished, top, output)
     else:
@@ -168,12 +172,26 @@ def explain(
 
 
 @app.command()
-def report(folder: RunArgument) -> None:
-    """Write the report of a run again (finishing first what is unfinished).
+def report(
+    folder: RunArgument,
+    form: Annotated[
+        Literal["html", "md", "json", "xlsx"], typer.Option("--format", "-f", help="html, md, json or xlsx.")
+    ] = "html",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write.  [default: report.<format> in the run]")
+    ] = None,
+) -> None:
+    """Write the report of a run again (finishing first what is unfinished), as a page, a text, data or a workbook.
 
-    [dim]Example:[/]  kgreg report runs/one
+    [dim]Example:[/]  kgreg report runs/one --format xlsx --output one.xlsx
     """
-    say("Report", continue_run(folder, "report", again=["report"]).report)
+    if form == "html" and output is None:
+        say("Report", continue_run(folder, "report", again=["report"]).report)
+        return
+    continue_run(folder, "knockout")
+    from kgreg.runs import write_run_report
+
+    say("Report", write_run_report(folder, form, output))
 
 
 # ---- shared ----------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from kgreg.errors import QueryError
 Store = Annotated[
     str | None,
     typer.Option(
-        "--store", help="The graph store: a path, or neo4j://...  [default: $KGREG_STORE or your data folder]"
+        "--store", help="The graph store: a path, or neo4j://...  \\[default: $KGREG_STORE or your data folder]"
     ),
 ]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]

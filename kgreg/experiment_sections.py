@@ -253,13 +253,15 @@ class DecodeSection(Section):
 
     ``measure`` "activation": gradient x activation; "gradient": the derivative of the prediction with respect to the
     node. ``accept``: networks with a larger error on their test samples are left out. ``jaccard``: from which Jaccard
-    index of their genes on two terms are near copies, of which lists show the best. ``top``: how many nodes of a kind
+    index of their genes on two terms are near copies, of which lists show the best. ``enrichment``: collections of gene
+    sets (see :mod:`kgreg.decode.enrichment`) that the ranked genes are held against. ``top``: how many nodes of a kind
     count as the best where stability is measured. ``bootstrap``: draws that ranks are made again from (0: none).
     """
 
     measure: Literal["activation", "gradient"] = "activation"
     accept: Annotated[float, Field(gt=0, le=1)] | None = None
     jaccard: Annotated[float, Field(gt=0, le=1)] = 0.5
+    enrichment: list[str] | None = None
     top: Annotated[int, Field(ge=1)] = 20
     bootstrap: Annotated[int, Field(ge=0, le=100_000)] = 200
 

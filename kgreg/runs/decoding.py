@@ -12,6 +12,7 @@ from kgreg.decode.activity import activity_table, by_sample, network_activities
 from kgreg.experiment import Experiment
 from kgreg.fit import CrossValidation
 from kgreg.progress import Progress, no_progress
+from kgreg.runs.gene_sets import enrichment_table
 from kgreg.runs.knockouts import KNOCKOUT_TABLES
 from kgreg.runs.records import read_table
 
@@ -32,6 +33,14 @@ def training_history(
     columns = ["arm", "fold", "replicate", "epoch", "train_loss", "stop_loss", "best"]
     table = pd.concat(frames, ignore_index=True)
     return {"training": table[[name for name in columns if name in table]]}
+
+
+def enrichment(
+    result: CrossValidation, explanation: Explanation, experiment: Experiment, progress: Progress
+) -> dict[str, pd.DataFrame]:
+    """Return the gene sets that the ranked genes belong to, see :func:`kgreg.decode.enrichment.enrich`."""
+    scores = explanation.node_scores
+    return {"enrichment": enrichment_table(experiment, result.blueprint, explanation.ranking, scores, progress)}
 
 
 def stability_tables(
@@ -67,6 +76,7 @@ STEPS: dict[Step, tuple[str, ...]] = {
     training_history: ("training",),
     subsystem_activities: ("activity", "activities"),
     stability_tables: ("node_scores", "agreement"),
+    enrichment: ("enrichment",),
 }
 
 

@@ -16,7 +16,7 @@ from kgreg.nn.hierarchy.kernels import read, read_sparse
 from kgreg.nn.hierarchy.rows import OPTIONS, activate, add_four, add_one
 
 #: Digest of the code that is compiled in here from elsewhere; see :mod:`kgreg.nn.hierarchy.rows`.
-MADE_WITH = "a6e09de6d788"
+MADE_WITH = "cbc783a3076a"
 
 
 @njit(**OPTIONS)
