@@ -11,7 +11,7 @@ import typer
 from rich.logging import RichHandler
 from rich.markup import escape
 
-from kgreg import __version__, cli_import, cli_knowledge, cli_sequences, console
+from kgreg import __version__, cli_export, cli_import, cli_knowledge, cli_sequences, console
 from kgreg.cli_options import Form, RunArgument, say
 from kgreg.errors import ExperimentError, KgregError
 from kgreg.resources import recipe_file
@@ -38,6 +38,7 @@ ExperimentArgument = Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="
 app.add_typer(cli_knowledge.app)
 app.add_typer(cli_import.app)
 app.add_typer(cli_sequences.app)
+app.add_typer(cli_export.app)
 
 
 def _version(asked: bool) -> None:
