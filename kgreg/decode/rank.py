@@ -16,7 +16,7 @@ from kgreg.decode.explanation import Explanation
 from kgreg.decode.importance import ALL, Measure
 from kgreg.decode.intervals import mean_interval
 from kgreg.decode.network_scores import score_networks
-from kgreg.decode.nulls import MAIN_NULL, adjust, against_null
+from kgreg.decode.nulls import MAIN_NULL, adjust, against_null, relative_sizes
 from kgreg.decode.redundancy import JACCARD, with_leads
 from kgreg.decode.stability import TOP, agreement, agreement_table, found_share, node_scores
 from kgreg.errors import DataError
@@ -134,6 +134,9 @@ def rank_scores(
 ) -> pd.DataFrame:
     """Rank nodes by their score against the nulls.
 
+    Sizes (the output ``all``, where no score is negative) are compared in units of the median of their kind in the same
+    network, see :func:`kgreg.decode.nulls.relative_sizes`.
+
     Parameters
     ----------
     real
@@ -154,10 +157,15 @@ def rank_scores(
         frame = info.assign(
             output=output, score=mean, low=low, high=high, n=n, stability=found_share(values, kinds, top)
         )
+        drawn = {kind: draws[..., o] for kind, draws in nulls.items()}
+        compared = values
+        if output == ALL and all(np.nanmin(one, initial=0.0) >= 0 for one in (values, *drawn.values())):
+            compared = relative_sizes(values, kinds)
+            drawn = {kind: relative_sizes(draws, kinds) for kind, draws in drawn.items()}
         for kind in ("rewired", "labels"):
             z = p = np.full(len(info), np.nan)
-            if kind in nulls:
-                z, p = against_null(values, nulls[kind][..., o], kinds)
+            if kind in drawn:
+                z, p = against_null(compared, drawn[kind], kinds)
             frame[f"z_{kind}"], frame[f"p_{kind}"], frame[f"q_{kind}"] = z, p, adjust(p, kinds)
         # A null of a single draw has no spread to measure by; the score ranks then, as it does without a null.
         usable = [kind for kind, draws in nulls.items() if len(draws) > 1]

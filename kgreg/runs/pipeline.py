@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import joblib
-import pandas as pd
 import torch
 
-from kgreg.decode import edge_scores, explain, knockout_table
+from kgreg.decode import edge_scores, explain
 from kgreg.errors import OutputError
 from kgreg.experiment import Experiment, read_experiment
 from kgreg.fit import CrossValidation, cross_validate
@@ -22,6 +21,7 @@ from kgreg.runs.contents import run_contents
 from kgreg.runs.decoding import decode_further
 from kgreg.runs.environment import describe_environment
 from kgreg.runs.folder import RunFolder, check_output, write_json
+from kgreg.runs.knockouts import do_knockouts
 from kgreg.runs.records import (
     load_compiled,
     load_explanation,
@@ -33,7 +33,7 @@ from kgreg.runs.records import (
 )
 from kgreg.runs.run import Run
 from kgreg.runs.sequences import decode_sequences
-from kgreg.runs.stages import Compiled, compile_experiment, knockouts_of, settings_of
+from kgreg.runs.stages import Compiled, compile_experiment, settings_of
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -135,17 +135,6 @@ def continue_run(
         folder.forget(*again)
     experiment = read_experiment(folder.path / "experiment.json")
     return _Stages(folder, experiment, None, data, progress, workers).run(until)
-
-
-def knock_out_again(
-    path: Path | str,
-    knockouts: Mapping[str, Sequence[str]],
-    *,
-    data: AnnData | MuData | None = None,
-    progress: Progress = no_progress,
-) -> pd.DataFrame:
-    """Knock other genes out of the trained networks of a run; nothing is written."""
-    return knockout_table(trained_networks(path, data=data, progress=progress), knockouts, progress)
 
 
 def trained_networks(
@@ -256,9 +245,8 @@ class _Stages:
         )
 
     def _knock_out(self) -> None:
-        asked = knockouts_of(self.experiment, load_explanation(self.folder.path))
-        table = knockout_table(self.result, asked, self.progress)
-        table.to_parquet(self.folder.path / "knockouts.parquet", index=False)
+        matching, explanation = self.compiled.matching, load_explanation(self.folder.path)
+        do_knockouts(self.result, self.experiment, explanation, matching, self.folder.path, self.progress)
 
     def _report(self) -> None:
         self.progress("writing the report", 0.0)

@@ -36,7 +36,7 @@ def info() -> pd.DataFrame:
 def noise(seed: int, networks: int = 5, draws: int = 6) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Scores whose every node varies about a level of its own, in the real networks as in the nulls."""
     rng = np.random.default_rng(seed)
-    level = rng.gamma(2.0, 1.0, size=(1, N_GENES + N_TERMS, 1))
+    level = 1 + rng.gamma(2.0, 1.0, size=(1, N_GENES + N_TERMS, 1))
     real = level + 0.1 * rng.normal(size=(networks, N_GENES + N_TERMS, 1))
     shape = (draws, networks, N_GENES + N_TERMS, 1)
     return real, {kind: level + 0.1 * rng.normal(size=shape) for kind in ("rewired", "labels")}
@@ -120,6 +120,7 @@ def test_genes_are_ranked_against_permuted_labels_and_terms_against_rewired_grap
 def test_z_and_p_are_what_the_docstring_says() -> None:
     real, nulls = noise(3)
     table, draws, values = rank(real, nulls), nulls["labels"][:, :, :N_GENES, 0], real[:, :N_GENES, 0]
+    draws, values = (one / np.median(one, axis=-1, keepdims=True) for one in (draws, values))
     n, networks = draws.shape[:2]
 
     def shrunk(variance: np.ndarray, freedom: int) -> np.ndarray:
@@ -146,6 +147,17 @@ def test_without_an_effect_p_values_are_about_uniform() -> None:
     assert 0.4 < p.mean() < 0.6
     assert (p < 0.05).mean() < 0.1
     assert np.mean([(table["q"] < 0.05).any() for table in tables]) < 0.3
+
+
+def test_networks_that_attribute_more_to_everything_do_not_lift_every_node() -> None:
+    real, nulls = noise(14)
+    real[:, GENE] += 1.0
+    plain = rank(real, nulls)
+    real[1:] *= 5.0  # networks that are surer of what they predict
+    lifted = rank(real, nulls)
+    for column in ("z", "p", "rank"):
+        np.testing.assert_allclose(lifted[column].astype(float), plain[column].astype(float))
+    assert lifted.loc["n0", "score"] > 2 * plain.loc["n0", "score"]
 
 
 def test_the_interval_is_students_over_the_networks() -> None:
