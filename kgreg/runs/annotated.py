@@ -315,8 +315,7 @@ def _labels(run: Run, nodes: Iterable[str]) -> list[str]:
     label = run.blueprint.nodes.set_index("id")["label"].loc[ids]
     shared = label.duplicated(keep=False) | (label == "")
     return [
-        f"{name} ({node})".strip() if twice else str(name)
-        for node, name, twice in zip(ids, label, shared, strict=True)
+        f"{name} ({node})".strip() if twice else str(name) for node, name, twice in zip(ids, label, shared, strict=True)
     ]
 
 
