@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.logging import RichHandler
 from rich.markup import escape
 
-from kgreg import __version__, cli_import, cli_knowledge, cli_sequences, console
-from kgreg.cli_options import Form, RunArgument, say
-from kgreg.errors import ExperimentError, KgregError
+from kgreg import __version__, cli_decode, cli_import, cli_knockout, cli_knowledge, cli_network, cli_sequences, console
+from kgreg.cli_options import Form, RunArgument, continue_run, resumable, say
+from kgreg.errors import KgregError
 from kgreg.resources import recipe_file
 
 app = typer.Typer(
@@ -30,14 +30,17 @@ Force = Annotated[bool, typer.Option("--force", help="Replace the run that is in
 Replicates = Annotated[int | None, typer.Option("--replicates", help="Fits a fold, each with its own seed.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Of splits, networks and nulls.")]
 Folds = Annotated[int | None, typer.Option("--folds", help="Of the cross-validation.")]
-Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Fits side by side.  [default: one a core]")]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Fits side by side.  \\[default: one a core]")]
 Accelerator = Annotated[str | None, typer.Option("--accelerator", help="auto, cpu or cuda.")]
 ExperimentArgument = Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="Experiment file (TOML).")]
 
 
+app.add_typer(cli_decode.app)
 app.add_typer(cli_knowledge.app)
 app.add_typer(cli_import.app)
 app.add_typer(cli_sequences.app)
+app.add_typer(cli_knockout.app)
+app.add_typer(cli_network.app)
 
 
 def _version(asked: bool) -> None:
@@ -99,7 +102,7 @@ def run(
     """
     asked = _experiment(experiment, replicates, seed, folds, accelerator)
     folder = Path(output or asked.output.folder)
-    with console.progress_bar("starting") as progress, _resumable(folder):
+    with console.progress_bar("starting") as progress, resumable(folder):
         from kgreg.runs import run_experiment
 
         finished = run_experiment(asked, output=folder, force=force, resume=resume, workers=workers, progress=progress)
@@ -139,7 +142,7 @@ def train(folder: RunArgument, workers: Workers = None) -> None:
 
     [dim]Example:[/]  kgreg train runs/one
     """
-    console.show_metrics(_continue(folder, "train", workers=workers))
+    console.show_metrics(continue_run(folder, "train", workers=workers))
     say("Next", f"kgreg explain {folder}")
 
 
@@ -154,11 +157,13 @@ def explain(
 
     [dim]Example:[/]  kgreg explain runs/one --for 'CD19+ B' --top 20 --format csv > b-cells.csv
     """
-    finished = _continue(folder, "explain")
+    finished = continue_run(folder, "explain")
     ranking = finished.explanation.ranking
     outputs = list(dict.fromkeys(ranking["output"]))
-    if output is not None and output not in outputs:
-        raise ExperimentError(f"There is no output '{output}' in {folder}.", f"Choose one of: {', '.join(outputs)}.")
+    if output is not None:
+        from kgreg.decode.tables import of_output
+
+        of_output(ranking, output)
     if form == "table":
         console.show_ranking(finished, top, output)
     else:
@@ -167,44 +172,26 @@ def explain(
 
 
 @app.command()
-def knockout(
+def report(
     folder: RunArgument,
-    genes: Annotated[list[str] | None, typer.Argument(help="Genes to knock out, one at a time.")] = None,
-    sets: Annotated[
-        list[str] | None, typer.Option("--set", help="NAME=GENE,GENE,...: genes to knock out together.")
+    form: Annotated[
+        Literal["html", "md", "json", "xlsx"], typer.Option("--format", "-f", help="html, md, json or xlsx.")
+    ] = "html",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write.  [default: report.<format> in the run]")
     ] = None,
-    form: Form = "table",
 ) -> None:
-    """Knock genes out of the trained networks of a run (those of its experiment, unless you name others).
+    """Write the report of a run again (finishing first what is unfinished), as a page, a text, data or a workbook.
 
-    [dim]Example:[/]  kgreg knockout runs/one CD79A NKG7 --set 'CD3 complex=CD3D,CD3E,CD3G'
+    [dim]Example:[/]  kgreg report runs/one --format xlsx --output one.xlsx
     """
-    asked = {gene: [gene] for gene in genes or []}
-    for text in sets or []:
-        name, found, listed = text.partition("=")
-        if not found:
-            raise ExperimentError(f"'{text}' is not of the form NAME=GENE,GENE.", "For example: --set CD3=CD3D,CD3E.")
-        asked[name.strip()] = [gene.strip() for gene in listed.split(",") if gene.strip()]
-    if asked:
-        with console.progress_bar("starting") as progress:
-            from kgreg.runs import knock_out_again
+    if form == "html" and output is None:
+        say("Report", continue_run(folder, "report", again=["report"]).report)
+        return
+    continue_run(folder, "knockout")
+    from kgreg.runs import write_run_report
 
-            table = knock_out_again(folder, asked, progress=progress)
-    else:
-        table = _continue(folder, "knockout").knockouts
-    if form == "table":
-        console.show_knockouts(table, 5)
-    else:
-        console.write_frame(table, form)
-
-
-@app.command()
-def report(folder: RunArgument) -> None:
-    """Write the report of a run again (finishing first what is unfinished).
-
-    [dim]Example:[/]  kgreg report runs/one
-    """
-    say("Report", _continue(folder, "report", again=["report"]).report)
+    say("Report", write_run_report(folder, form, output))
 
 
 # ---- shared ----------------------------------------------------------------------------------------------------------
@@ -217,28 +204,6 @@ def _experiment(
 
     asked = read_experiment(path)
     return asked.replace("training", replicates=replicates, seed=seed, folds=folds, accelerator=accelerator)
-
-
-def _continue(folder: Path, until: str, again: list[str] | None = None, workers: int | None = None) -> Any:
-    with console.progress_bar("starting") as progress, _resumable(folder):
-        # Importing torch is most of the first seconds; the bar is there already.
-        from kgreg.runs import continue_run
-
-        return continue_run(folder, again=again or (), until=until, workers=workers, progress=progress)
-
-
-class _resumable:  # noqa: N801 (a context manager, used like a function)
-    """Say after Ctrl-C how to go on, if there is something to go on with."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        if kind is KeyboardInterrupt and (self.folder / "run.json").is_file():
-            console.err.print(f"Stopped; finished fits are kept. Go on with: kgreg report {escape(str(self.folder))}")
 
 
 def main() -> None:

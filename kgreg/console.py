@@ -58,8 +58,8 @@ def show_error(error: KgregError) -> None:
 def write_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], form: Format, title: str = "") -> None:
     """Print rows as a table, as CSV or as a JSON array of objects."""
     if form == "json":
-        records = [dict(zip(columns, map(_plain, row), strict=True)) for row in rows]
-        text = json.dumps(records, indent=1, ensure_ascii=False, default=str)
+        listed = [dict(zip(columns, map(_plain, row), strict=True)) for row in rows]
+        text = json.dumps(listed, indent=1, ensure_ascii=False, default=str)
     elif form == "csv":
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
@@ -116,7 +116,7 @@ def show_compiled(run: Run) -> None:
     text = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in summary.items() if count)
     out.print(f"[bold]Network[/]  {text}", highlight=False)
     dropped = run.blueprint.dropped.groupby(["step", "kind"], sort=False).size().reset_index(name="count")
-    left_out = ", ".join(f"{row['count']:,} {row['kind']}s ({row['step']})" for row in _records(dropped))
+    left_out = ", ".join(f"{row['count']:,} {row['kind']}s ({row['step']})" for row in records(dropped))
     out.print(f"[bold]Left out[/] {left_out or 'nothing'} [dim](each with its reason: blueprint/dropped.parquet)[/]")
 
 
@@ -139,7 +139,7 @@ def show_metrics(run: Run) -> None:
         table.add_column(name.replace("_", " "))
     for arm in metrics["arms"]:
         draws = f" (n = {arm['draws']})" if arm["arm"] in ("rewired", "labels", "control") else ""
-        cells = [_with_interval(arm["metrics"][name], "mean") for name in names]
+        cells = [with_interval(arm["metrics"][name], "mean") for name in names]
         kind, comma, more = arm["arm"].partition(",")
         name = metrics.get("arm_names", {}).get(kind, _ARM_NAMES.get(kind, kind))
         table.add_row(name + comma + more + draws, *cells)
@@ -168,7 +168,7 @@ def show_ranking(run: Run, n: int = 3, output: str | None = None) -> None:
     for name in ("output", *(RANKED_KINDS[kind] for kind in kinds)):
         table.add_column(name)
     for name in outputs:
-        cells = ["\n".join(map(_ranked, _records(explanation.top(kind, name, n, redundant=False)))) for kind in kinds]
+        cells = ["\n".join(map(_ranked, records(explanation.top(kind, name, n, redundant=False)))) for kind in kinds]
         table.add_row(escape(name), *cells)
     out.print(table)
 
@@ -176,7 +176,7 @@ def show_ranking(run: Run, n: int = 3, output: str | None = None) -> None:
 def _ranked(row: dict[str, Any]) -> str:
     star = "*" if row["q"] is not None and row["q"] < 0.05 else ""
     alike = f" + {row['alike']} alike" if row["alike"] else ""
-    return escape(f"{row['label']}{star}{alike} {_with_interval(row, 'score')}")
+    return escape(f"{row['label']}{star}{alike} {with_interval(row, 'score')}")
 
 
 def show_knockouts(table: pd.DataFrame, n: int = 3) -> None:
@@ -200,13 +200,62 @@ def show_knockouts(table: pd.DataFrame, n: int = 3) -> None:
         cells = []
         for best, where in ((outputs, True), *([(terms, False)] if has_terms else [])):
             best = best.sort_values("delta", key=abs, ascending=False, kind="stable").head(n)
-            lines = [f"{_target(row, where)} {_with_interval(row, 'delta', '+')}" for row in _records(best)]
+            lines = [f"{_target(row, where)} {with_interval(row, 'delta', '+')}" for row in records(best)]
             cells.append(escape("\n".join(lines)))
         shown.add_row(escape(str(knockout)), *cells)
-    networks, samples = int(table["n"].max()), int(table["samples"].max())
-    shown.caption = f"n = {networks} networks, {samples} samples, seed {table['seed'].iloc[0]}"
-    shown.caption_justify = "left"
+    _caption(shown, table)
     out.print(shown)
+
+
+def show_pairs(table: pd.DataFrame, n: int = 5) -> None:
+    """Print the pairs of genes with the largest epistasis, in the samples that the output is about."""
+    own = table[(table["group"] == table["target"]) | (table["group"] == "all")]
+    for model, rows in own.groupby("model", sort=False):
+        best = rows.sort_values("epistasis", key=abs, ascending=False, kind="stable").head(n)
+        shown = Table(
+            title=f"Epistasis, {model}: both knockouts against what is expected of them, in {rows['unit'].iloc[0]}",
+            title_justify="left",
+            title_style="bold",
+        )
+        for heading in ("genes", "output", "first", "second", "both", "expected", "epistasis"):
+            shown.add_column(heading)
+        for row in records(best):
+            changes = [f"{row[name]:+.3f}" for name in ("first_delta", "second_delta", "both_delta", "expected")]
+            names = [f"{row['first']}, {row['second']}", _target({**row, "label": row["target"]}, True)]
+            shown.add_row(*map(escape, [*names, *changes, with_interval(row, "epistasis", "+")]))
+        _caption(shown, table)
+        out.print(shown)
+
+
+def show_sweep(table: pd.DataFrame, n: int = 5) -> None:
+    """Print for every output the genes whose knockout moves it most, in the samples that it is about."""
+    outputs = table[table["kind"] == "output"]
+    own = outputs[outputs["group"] == outputs["target"]]
+    outputs = own if len(own) else outputs
+    shown = Table(
+        title=f"Knockouts of {outputs['gene'].nunique():,} genes, one by one: change of the predicted "
+        f"{outputs['unit'].iloc[0]}; * q < 0.05 against genes expressed alike",
+        title_justify="left",
+        title_style="bold",
+        show_lines=True,
+    )
+    shown.add_column("output")
+    shown.add_column("genes")
+    for target, rows in outputs.groupby("target", sort=False):
+        best = rows.sort_values("delta", key=abs, ascending=False, kind="stable").head(n)
+        lines = [
+            f"{row['gene']}{'*' if row['q'] < 0.05 else ''} {with_interval(row, 'delta', '+')}" for row in records(best)
+        ]
+        shown.add_row(escape(str(target)), escape("\n".join(lines)))
+    _caption(shown, outputs)
+    out.print(shown)
+
+
+def _caption(shown: Table, table: pd.DataFrame) -> None:
+    networks, samples = int(table["n"].max()), int(table["samples"].max())
+    alone = ", so that there are no intervals" if networks == 1 else ""
+    shown.caption = f"n = {networks} networks{alone}, {samples} samples, seed {table['seed'].iloc[0]}"
+    shown.caption_justify = "left"
 
 
 def _target(row: dict[str, Any], where: bool) -> str:
@@ -215,11 +264,13 @@ def _target(row: dict[str, Any], where: bool) -> str:
     return f"{row['label']} in " + ("its own samples" if row["group"] == row["label"] else row["group"])
 
 
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table."""
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
 
 
-def _with_interval(row: dict[str, Any], value: str, sign: str = "") -> str:
+def with_interval(row: dict[str, Any], value: str, sign: str = "") -> str:
+    """Return a number of a row with its interval (``low, high``), as far as they are known."""
     numbers = [row[name] for name in (value, "low", "high")]
     if any(number is None or not math.isfinite(number) for number in numbers):
         return "–" if numbers[0] is None or not math.isfinite(numbers[0]) else f"{numbers[0]:{sign}.3f}"

@@ -10,11 +10,16 @@ log = logging.getLogger(__name__)
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write ``text`` (UTF-8, line ends as they are) aside, put it on the disk, and rename it onto ``path``."""
+    """Write ``text`` (UTF-8, line ends as they are) as :func:`replace_bytes` does."""
+    replace_bytes(path, text.encode("utf-8"))
+
+
+def replace_bytes(path: Path, data: bytes) -> None:
+    """Write ``data`` aside, put it on the disk, and rename it onto ``path``."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with aside.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with aside.open("wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(aside, path)

@@ -253,13 +253,15 @@ class DecodeSection(Section):
 
     ``measure`` "activation": gradient x activation; "gradient": the derivative of the prediction with respect to the
     node. ``accept``: networks with a larger error on their test samples are left out. ``jaccard``: from which Jaccard
-    index of their genes on two terms are near copies, of which lists show the best. ``top``: how many nodes of a kind
+    index of their genes on two terms are near copies, of which lists show the best. ``enrichment``: collections of gene
+    sets (see :mod:`kgreg.decode.enrichment`) that the ranked genes are held against. ``top``: how many nodes of a kind
     count as the best where stability is measured. ``bootstrap``: draws that ranks are made again from (0: none).
     """
 
     measure: Literal["activation", "gradient"] = "activation"
     accept: Annotated[float, Field(gt=0, le=1)] | None = None
     jaccard: Annotated[float, Field(gt=0, le=1)] = 0.5
+    enrichment: list[str] | None = None
     top: Annotated[int, Field(ge=1)] = 20
     bootstrap: Annotated[int, Field(ge=0, le=100_000)] = 200
 
@@ -270,11 +272,36 @@ class DecodeSection(Section):
 
 
 class KnockoutsSection(Section):
-    """``[knockouts]``: single ``genes``, named ``sets``, and the best genes of ``automatic`` outputs."""
+    """``[knockouts]``: single ``genes``, named ``sets``, and the best genes of ``automatic`` outputs.
+
+    ``value`` and ``dose`` say what becomes of a gene's inputs, ``modalities`` of which of them. ``random``: random
+    genes expressed alike that an effect is compared with. ``pairs``: all pairs of these genes, against the
+    ``epistasis`` models. ``sweep``: every gene, one by one.
+    """
 
     genes: list[str] = []
     sets: dict[str, Annotated[list[str], Field(min_length=1)]] = {}
     automatic: Annotated[int, Field(ge=0)] = 0
+    value: Literal["auto", "silent", "altered"] | float = "auto"
+    dose: list[Annotated[float, Field(ge=0)]] = Field(default=[0.0], min_length=1)
+    modalities: Annotated[list[str], Field(min_length=1)] | None = None
+    random: Annotated[int, Field(ge=0)] = 100
+    pairs: list[str] = []
+    epistasis: list[Literal["additive", "bliss"]] = []
+    sweep: bool = False
+
+    @field_validator("dose", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return [value] if isinstance(value, (int, float)) else value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> KnockoutsSection:
+        if any(self.dose) and self.value not in ("auto", "silent"):
+            raise ValueError("a 'dose' scales what was measured and a 'value' replaces it; give one of them")
+        if len(set(self.pairs)) == 1:
+            raise ValueError(f'pairs = ["{self.pairs[0]}"] has no pair; name two genes or more')
+        return self
 
 
 class OutputSection(Section):

@@ -56,6 +56,7 @@ def small_record(folder: Path, store: Path) -> dict[str, dict[str, object]]:
         "knowledge": {"store": str(store), "min_genes": 5, "max_genes": 25},
         "training": {"folds": 2, "max_epochs": 8, "learning_rate": 0.01},
         "nulls": {"rewired": 2, "labels": 2},
+        "decode": {"enrichment": []},
         "knockouts": {"genes": ["CD79A"], "sets": {"CD3": ["CD3D", "CD3E"]}, "automatic": 1},
         "output": {"folder": str(folder / "run")},
     }

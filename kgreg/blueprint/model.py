@@ -160,6 +160,10 @@ class Blueprint:
 
     def gene_sets(self) -> dict[str, frozenset[str]]:
         """Return for every inner node the gene ids at or below it."""
+        return dict(self._gene_sets)
+
+    @cached_property
+    def _gene_sets(self) -> dict[str, frozenset[str]]:
         members: dict[str, set[str]] = {node: set() for node in self.nodes["id"]}
         genes = set(self.genes["id"])
         level = self.nodes.set_index("id")["level"]

@@ -57,8 +57,8 @@ class Cells:
     @property
     def are_counts(self) -> bool:
         """Whether all values are whole numbers."""
-        values = self.x.data if sparse.issparse(self.x) else np.asarray(self.x)
-        return bool((values == np.round(values)).all())
+        values = np.asarray(self.x.data if sparse.issparse(self.x) else self.x)
+        return bool(np.all(values == np.round(values)))
 
     def with_x(self, x: NDArray[Any] | sparse.csr_matrix, genes: Sequence[str] | None = None) -> Cells:
         """Return the same cells with other values."""
@@ -103,7 +103,8 @@ def read_cells(
     Raises
     ------
     DataError
-        If what is asked for is not there; if values are missing, infinite or negative; if there are fewer than 50 cells.
+        If what is asked for is not there; if values are missing, infinite or negative; if there are fewer than 50
+        cells.
     """
     located = bundled_file(data) if isinstance(data, str) and data.startswith("scanpy:") else data
     adata, origin, sha256 = open_h5ad(located)
@@ -190,7 +191,7 @@ def _read_groups(adata: AnnData, column: str, origin: str) -> NDArray[Any]:
         raise DataError(
             f"{int(values.isna().sum())} cells of {origin} have no '{column}'.", "Name their group or remove them."
         )
-    return values.astype(str).to_numpy(dtype=object)
+    return np.asarray(values.astype(str), dtype=object)
 
 
 def _refuse_negative(x: NDArray[np.float32] | sparse.csr_matrix, genes: list[str], origin: str, layer: str) -> None:

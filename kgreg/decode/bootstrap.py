@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kgreg.decode.per_sample import SampleScores
+from kgreg.decode.importance import SampleScores
 
 #: Percentiles of a rank interval.
 _BOUNDS = (2.5, 97.5)
@@ -55,7 +55,7 @@ def weighted_scores(
     Parameters
     ----------
     pieces
-        The scores of its samples, of :func:`kgreg.decode.per_sample.sample_scores`.
+        The scores of its samples, of :func:`kgreg.decode.importance.sample_scores`.
     weights
         ``[draws, n_samples]``: how often a sample counts.
     n_nodes, n_outputs

@@ -14,8 +14,14 @@ from kgreg.blueprint.model import Blueprint
 from kgreg.decode.bootstrap import Bootstrap, weighted_scores
 from kgreg.decode.controls import relative
 from kgreg.decode.holders import Holders
-from kgreg.decode.importance import Measure
-from kgreg.decode.per_sample import sample_scores, scored_nodes
+from kgreg.decode.importance import (
+    PER_SAMPLE,
+    Measure,
+    importance_nodes,
+    is_signed,
+    node_importance,
+    sample_scores,
+)
 from kgreg.errors import DataError
 from kgreg.fit.arms import Job
 from kgreg.fit.crossval import CrossValidation
@@ -77,9 +83,8 @@ def score_networks(
     bootstrap = Bootstrap(folds, draws, result.seed, result.samples.clusters) if draws and len(kept) > 1 else None
     # What a network has of its own (a latent factor, say) is another thing in every fit, and cannot be ranked.
     known = set(result.blueprint.nodes["id"])
-    nodes = [node for node in scored_nodes(result.models[result.jobs[0].name]) if node in known]
-    info = node_table(result, nodes)
-    kinds, own = info["kind"].to_numpy(), {job.name for job in kept}
+    info: pd.DataFrame | None = None
+    own = {job.name for job in kept}
     scores: dict[str, list[NDArray[np.float64]]] = {}
     places: dict[str, list[tuple[int, int]]] = {}
     for done, job in enumerate(result.jobs):
@@ -90,33 +95,39 @@ def score_networks(
         drawn_from = bootstrap if job.name in own else None
         weights = np.ones((1, len(test))) if drawn_from is None else drawn_from.weights(job.split.fold, test)
         with limit_threads(result.settings.threads):
-            found = _scores(result, job, nodes, weights, measure, len(columns))
-        if measure == "gradient":
-            found[:, :, -1] = relative(found[:, :, -1], kinds)
+            nodes, found = _scores(result, job, columns, weights, measure)
+        if info is None:
+            info = node_table(result, [node for node in nodes if node in known])
+        # A rewired graph may have its nodes in another order.
+        place = {node: i for i, node in enumerate(nodes)}
+        found = found[:, [place[node] for node in info["node"]]]
+        if is_signed(measure):
+            found[:, :, -1] = relative(found[:, :, -1], info["kind"].to_numpy())
         scores.setdefault(job.arm.name, []).append(found[0])
         places.setdefault(job.arm.name, []).append((job.split.fold, job.replicate))
         if drawn_from is not None:
-            drawn_from.add(found[1:])
+            drawn_from.add(found[1:] if len(found) > 1 else found)
+    assert info is not None  # there are jobs
     arms = {name: np.stack(values) for name, values in scores.items()}
     return NetworkScores(info, arms, places, None if bootstrap is None else bootstrap.means())
 
 
 def _scores(
-    result: CrossValidation,
-    job: Job,
-    nodes: list[str],
-    weights: NDArray[np.float64],
-    measure: Measure,
-    n_columns: int,
-) -> NDArray[Any]:
-    """Return the scores of one network under weightings of its test samples, ``[draws, n_nodes, n_columns]``."""
-    model, n_outputs = result.models[job.name], len(result.outputs)
-    readings, target = result.inputs_of(job, job.split.test), result.target_of(job, job.split.test)
-    pieces = sample_scores(model, readings, target, result.inputs_of(job, job.split.train), n_outputs, measure=measure)
-    # A rewired graph may have its nodes in another order.
-    place = {node: i for i, node in enumerate(scored_nodes(model))}
-    found = weighted_scores(pieces, weights, len(place), n_outputs, overall=n_columns > 1, signed=measure == "gradient")
-    return found[:, [place[node] for node in nodes]]
+    result: CrossValidation, job: Job, columns: list[str], weights: NDArray[np.float64], measure: Measure
+) -> tuple[list[str], NDArray[Any]]:
+    """Return what one network scores, and scores under weightings of its test samples ``[draws, n_nodes, n_columns]``.
+
+    A measure of a set of samples has scores of all of them alone, ``[1, n_nodes, n_columns]``.
+    """
+    model, train, test = result.models[job.name], job.split.train, job.split.test
+    given = model, result.inputs_of(job, test), result.target_of(job, test), result.inputs_of(job, train)
+    if measure not in PER_SAMPLE:
+        table = node_importance(*given, result.outputs, measure=measure, reference_target=result.target_of(job, train))
+        return table.index.tolist(), table[columns].to_numpy()[None]
+    pieces = sample_scores(*given, result.outputs, measure=measure)
+    nodes, n_outputs, signed = importance_nodes(model), len(result.outputs), is_signed(measure)
+    found = weighted_scores(pieces, weights, len(nodes), n_outputs, overall=len(columns) > 1, signed=signed)
+    return nodes, found
 
 
 def node_table(result: CrossValidation, nodes: list[str]) -> pd.DataFrame:

@@ -151,7 +151,7 @@ def node_scores(
     DataFrame
         ``node, output, arm, fold, replicate, score``: names as categories, score float32.
     """
-    shape = sum(len(networks) for networks in folds.values()), len(nodes), len(outputs)
+    shape = sum(len(folds[name]) for name in arms), len(nodes), len(outputs)
     names, order = list(arms), [(name, *place) for name in arms for place in folds[name]]
     arm = np.array([names.index(name) for name, _, _ in order], dtype=np.int16)
 

@@ -116,16 +116,17 @@ class VisibleModule(L.LightningModule):
 
     def losses(self, out: NetworkOutput, batch: Batch) -> Tensor:
         """Return the training loss of every network, ``[R]``."""
-        settings, outputs = self.settings, self._each(out.outputs)
-        auxiliary = None if out.auxiliary is None else self._each(out.auxiliary)
+        # Taken apart at once: the way back of one index after the other would fill a tensor of all networks for each.
+        settings, outputs = self.settings, self._each(out.outputs).unbind()
+        auxiliary = None if out.auxiliary is None else self._each(out.auxiliary).unbind()
         found = []
         for r, size in enumerate(batch.sizes):
             target, weight = batch.target[r, :size], self._class_weight(r)
             parts = []
             if settings.visible.readout != "heads":
-                parts.append(self._loss(outputs[r, :size].t(), target, weight))
+                parts.append(self._loss(outputs[r][:size].t(), target, weight))
             if auxiliary is not None:
-                parts.append(self._heads_loss(self._loss(auxiliary[r, :, :, :size], target, weight)))
+                parts.append(self._heads_loss(self._loss(auxiliary[r][:, :, :size], target, weight)))
             found.append(sum(parts[1:], parts[0]))
         losses, roughness = torch.stack(found), self.network.roughness()
         return losses if roughness is None else losses + settings.visible.laplacian * roughness

@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from joblib import Parallel, delayed
 
 from kgreg.blueprint.model import Blueprint
@@ -21,6 +22,9 @@ from kgreg.fit.preparing import fitted_rows
 from kgreg.fit.settings import TrainSettings
 from kgreg.fit.train import fit_networks
 from kgreg.progress import Progress, no_progress
+
+#: Fits that are trained as one wider network on the CPU at most: more take no less time each, and more memory.
+MOST_TOGETHER = 10
 
 # After Ctrl-C the unfinished fits are cancelled; that is what was asked for.
 warnings.filterwarnings("ignore", message=".*tasks which were still being processed by the workers")
@@ -57,7 +61,7 @@ def fit_jobs(
         else:
             waiting.append(job)
     steps = count_steps([len(fitted_rows(job.split, settings)) for job in jobs], settings.batch_size)
-    groups = group_jobs(waiting, settings.together, workers)
+    groups = group_jobs(waiting, settings.together or _most_together(settings), workers)
     if workers > 1 and len(groups) > 1:
         trained = _in_parallel(groups, graphs, samples, settings, seed, folder, steps, min(workers, len(groups)))
         progress(f"training {len(waiting)} networks on {min(workers, len(groups))} cores", len(models) / len(jobs))
@@ -72,28 +76,37 @@ def fit_jobs(
 
 
 def group_jobs(jobs: list[Job], together: int, workers: int) -> list[list[Job]]:
-    """Return the jobs in groups to train side by side: of one arm, at most ``together`` (0: no limit).
+    """Return the jobs in groups to train side by side: of one graph, at most ``together`` (0: no limit).
 
-    Where there are fewer arms than workers, arms are cut, so that nobody is idle.
+    Permuted labels and control inputs are trained on the real graph, and go with it; every rewired graph is apart.
+    Where there are fewer graphs than workers, or one graph has most of the fits, they are cut, so that nobody is idle.
     """
-    arms: dict[Arm, list[Job]] = {}
+    graphs: dict[Arm, list[Job]] = {}
     for job in jobs:
-        arms.setdefault(job.arm, []).append(job)
-    pieces = -(-workers // len(arms)) if arms else 1
+        graphs.setdefault(job.arm if job.arm.kind == "rewired" else Arm("graph"), []).append(job)
+    pieces = -(-workers // len(graphs)) if graphs else 1
     groups = []
-    for own in arms.values():
-        most = -(-len(own) // pieces)
+    for own in graphs.values():
+        most = min(-(-len(own) // pieces), -(-len(jobs) // workers))
         if together:
             most = min(most, together)
         groups += [own[start : start + most] for start in range(0, len(own), most)]
     return groups
 
 
+def _most_together(settings: TrainSettings) -> int:
+    """Return how many fits are trained side by side where it is not said: on a GPU as many as there are (0)."""
+    on_cpu = settings.accelerator == "cpu" or not torch.cuda.is_available()
+    return MOST_TOGETHER if on_cpu else 0
+
+
 def _describe(group: list[Job]) -> str:
     """Return what is told of a group, such as ``graph, 6 fits side by side``."""
-    first = group[0]
-    what = f"fold {first.split.fold + 1}" if len(group) == 1 else f"{len(group)} fits side by side"
-    return f"{first.arm.name}, {what}"
+    if len(group) == 1:
+        return f"{group[0].arm.name}, fold {group[0].split.fold + 1}"
+    names = list(dict.fromkeys(job.arm.name for job in group))
+    what = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+    return f"{what}, {len(group)} fits side by side"
 
 
 def _one_by_one(
@@ -164,7 +177,8 @@ def _fit(
     steps: int,
     on_epoch: EpochProgress | None = None,
 ) -> list[tuple[Job, FittedModel]]:
-    own = arm_samples(samples, group[0].arm, seed, blueprint.inputs)
+    arms = {job.arm: arm_samples(samples, job.arm, seed, blueprint.inputs) for job in group}
+    own = [arms[job.arm] for job in group]
     folders = None if folder is None else [folder / job.name for job in group]
     splits, seeds = [job.split for job in group], [job.seed for job in group]
     models = fit_networks(blueprint, own, splits, settings, seeds, folders, steps=steps, on_epoch=on_epoch)

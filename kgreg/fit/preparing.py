@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from kgreg.blueprint.model import Blueprint
 from kgreg.data.samples import Samples
 from kgreg.data.splits import Split
 from kgreg.fit.readings import Preprocessing, Readings, Scaled
@@ -16,6 +18,13 @@ from kgreg.fit.settings import TrainSettings
 
 #: Samples of the stopping part that are computed at a time.
 PIECE = 2048
+
+
+def read_each(blueprint: Blueprint, samples: Sequence[Samples]) -> list[Readings]:
+    """Return what networks on ``blueprint`` read of the samples of each fit; what several share is read once."""
+    found = {id(one): one for one in samples}
+    readings = {key: Readings.of(one, blueprint) for key, one in found.items()}
+    return [readings[id(one)] for one in samples]
 
 
 def fitted_rows(split: Split, settings: TrainSettings) -> NDArray[np.int64]:

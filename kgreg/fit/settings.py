@@ -59,8 +59,8 @@ class TrainSettings:
         Of one fit on the CPU. One is best for small networks: several fits run side by side, and the numbers do not
         depend on how many cores there are.
     together
-        At most so many fits of one graph (folds, replicates) are trained as one wider network; 0: as many as there
-        are, shared out over the cores. The numbers are the same for any.
+        At most so many fits of one graph (folds, replicates, permuted labels) are trained as one wider network; 0: as
+        many as there are on a GPU, ten on the CPU, shared out over the cores. The numbers are the same for any.
     """
 
     architecture: Architecture | Design = field(default_factory=Architecture)

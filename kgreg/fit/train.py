@@ -19,8 +19,8 @@ from kgreg.fit.feeding import Feed, ShuffledBatches, WholeInPieces, count_steps,
 from kgreg.fit.fitted import FittedModel, build_network, centred, is_finished, reuse_fitted, save_fitted
 from kgreg.fit.memory import refuse_too_large
 from kgreg.fit.module import VisibleModule
-from kgreg.fit.preparing import PIECE, class_weight_of, fitted_rows, prepare
-from kgreg.fit.readings import Readings, dense_rows
+from kgreg.fit.preparing import PIECE, class_weight_of, fitted_rows, prepare, read_each
+from kgreg.fit.readings import dense_rows
 from kgreg.fit.running import run_loop
 from kgreg.fit.settings import TrainSettings
 from kgreg.fit.train_guided import train_each
@@ -49,7 +49,7 @@ def fit_network(
 
 def fit_networks(
     blueprint: Blueprint,
-    samples: Samples,
+    samples: Samples | Sequence[Samples],
     splits: Sequence[Split],
     settings: TrainSettings,
     seeds: Sequence[int],
@@ -64,6 +64,8 @@ def fit_networks(
 
     Parameters
     ----------
+    samples
+        Of all fits, or of each: with other targets or inputs, but the same features and outputs.
     folders
         Where finished models go, one a fit, and checkpoints, in the first. A finished model there is read instead of
         trained again; interrupted fits continue from their last epoch, with the same numbers as if they had not been
@@ -81,6 +83,7 @@ def fit_networks(
         belongs to another blueprint, other settings or other fits.
     """
     found: dict[int, FittedModel] = {}
+    each = [samples] * len(splits) if isinstance(samples, Samples) else list(samples)
     for i, folder in enumerate(folders or []):
         if is_finished(folder):
             found[i] = reuse_fitted(folder, blueprint, settings, seeds[i])
@@ -88,15 +91,15 @@ def fit_networks(
     waiting = [i for i in range(len(splits)) if i not in found]
     if waiting:
         _refuse_absent_cuda(settings)
-        refuse_too_large(blueprint, samples, settings, len(waiting))
+        refuse_too_large(blueprint, each[0], settings, len(waiting))
         steps = steps or count_steps([len(fitted_rows(split, settings)) for split in splits], settings.batch_size)
-        own = [(splits[i], seeds[i]) for i in waiting]
+        own = [(each[i], splits[i], seeds[i]) for i in waiting]
         scratch = None if folders is None else folders[waiting[0]] / _CHECKPOINTS
         if isinstance(settings.architecture, Design):
             folded = [None if folders is None else folders[i] / _CHECKPOINTS for i in waiting]
-            trained = train_each(blueprint, samples, own, settings, steps, folded, on_epoch)
+            trained = train_each(blueprint, own, settings, steps, folded, on_epoch)
         else:
-            trained = _train(blueprint, samples, own, settings, steps, scratch, on_epoch)
+            trained = _train(blueprint, own, settings, steps, scratch, on_epoch)
         for i, model in zip(waiting, trained, strict=True):
             if model is not None:
                 found[i] = model
@@ -111,19 +114,22 @@ def fit_networks(
 
 def _train(
     blueprint: Blueprint,
-    samples: Samples,
-    own: list[tuple[Split, int]],
+    own: list[tuple[Samples, Split, int]],
     settings: TrainSettings,
     steps: int,
     scratch: Path | None,
     on_epoch: EpochProgress | None,
 ) -> list[FittedModel | None]:
     """Return the model of every fit; None where the stopping loss was never a finite number."""
-    readings = Readings.of(samples, blueprint)
-    fits = [prepare(readings, samples, split, settings, seed) for split, seed in own]
+    readings = read_each(blueprint, [samples for samples, _, _ in own])
+    fits = [
+        prepare(read, samples, split, settings, seed)
+        for read, (samples, split, seed) in zip(readings, own, strict=True)
+    ]
+    samples = own[0][0]
     seeds = [fit.seed for fit in fits]
     encoder = fits[0].preprocessing.encoder
-    sizes = {name: block.shape[1] for name, block in readings.blocks.items()}
+    sizes = {name: block.shape[1] for name, block in readings[0].blocks.items()}
     build = partial(build_network, blueprint, settings, samples.task, len(samples.outputs), encoder, sizes)
     network = build(networks=len(fits))
     for r, seed in enumerate(seeds):
@@ -131,7 +137,7 @@ def _train(
         network.reset_parameters(r)
         if network.burdens is not None:
             network.burdens.standardise(r, dense_rows(fits[r].fit))
-    weights = [class_weight_of(samples, fitted_rows(split, settings), settings) for split, _ in own]
+    weights = [class_weight_of(one, fitted_rows(split, settings), settings) for one, split, _ in own]
     module = VisibleModule(network, samples.task, settings, weights, seeds)
     feed = Feed([fit.fit for fit in fits], [fit.fit_target for fit in fits])
     batches = loader(feed, ShuffledBatches(feed.sizes, steps, seeds))
@@ -140,7 +146,7 @@ def _train(
     best = Best(on_epoch, settings, describe_fits(blueprint, settings, seeds, steps))
     run_loop(module, batches, stop, settings, scratch, best)
     models: list[FittedModel | None] = []
-    for r, (fit, (split, _)) in enumerate(zip(fits, own, strict=True)):
+    for r, (fit, (_, split, _)) in enumerate(zip(fits, own, strict=True)):
         if not best.weights[r]:
             models.append(None)
             continue
@@ -150,7 +156,7 @@ def _train(
             single.eval(), blueprint, fit.preprocessing, samples.task, fit.target_scale, fit.seed, best.epochs[r],
             best.history[r],
         )  # fmt: skip
-        models.append(centred(model, readings, split.train))
+        models.append(centred(model, readings[r], split.train))
     return models
 
 

@@ -15,7 +15,7 @@ from kgreg.fit.checkpoints import describe_fits
 from kgreg.fit.feeding import Feed, ShuffledBatches, WholeInPieces, loader
 from kgreg.fit.fitted import FittedModel, build_guided, centred
 from kgreg.fit.guided import GuidedModule, compute_all
-from kgreg.fit.preparing import PIECE, Prepared, class_weight_of, fitted_rows, prepare
+from kgreg.fit.preparing import PIECE, Prepared, class_weight_of, fitted_rows, prepare, read_each
 from kgreg.fit.probe import fit_probe
 from kgreg.fit.readings import Readings
 from kgreg.fit.running import run_loop
@@ -25,17 +25,16 @@ from kgreg.nn.design import Design
 
 def train_each(
     blueprint: Blueprint,
-    samples: Samples,
-    own: list[tuple[Split, int]],
+    own: list[tuple[Samples, Split, int]],
     settings: TrainSettings,
     steps: int,
     scratches: list[Path | None],
     on_epoch: EpochProgress | None,
 ) -> list[FittedModel | None]:
     """As :func:`_train`, for networks that are no hierarchies: one after the other."""
-    readings = Readings.of(samples, blueprint)
+    each = read_each(blueprint, [samples for samples, _, _ in own])
     models = []
-    for done, ((split, seed), scratch) in enumerate(zip(own, scratches, strict=True)):
+    for done, (readings, (samples, split, seed), scratch) in enumerate(zip(each, own, scratches, strict=True)):
 
         def told(epoch: int, most: int, done: int = done) -> None:
             if on_epoch is not None:

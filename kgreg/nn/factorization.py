@@ -183,6 +183,7 @@ class FactorizationNetwork(GuidedNetwork):
         else:
             total = torch.stack([h * mask for h, mask in zip(found, masks, strict=True)]).sum(dim=0)
             levels = [total / given.present.sum(dim=1, keepdim=True).clamp(min=1)]
+        levels = self.changed(levels)
         passed = Passed(levels[0], levels, Factors(found, given.present, given.covariates))
         return passed._replace(outputs=self.head(self.read(passed)))
 

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from kgreg.blueprint.model import Blueprint
 from kgreg.errors import FitError
+from kgreg.nn.derivatives import derive
 from kgreg.nn.hierarchy import SparseRows
-from kgreg.nn.inputs import Inputs, NetworkOutput
+from kgreg.nn.inputs import Change, Derivatives, Inputs, NetworkOutput, Value
 from kgreg.nn.knockouts import KnockedOut
 
 #: Takes outputs ``[n_outputs, batch]`` and a target; returns the loss of the task.
@@ -98,6 +99,7 @@ class GuidedNetwork(nn.Module, ABC):
     probe_p: float | None = None
     piece: int = 4096
     head: nn.Linear
+    _change: Change | None = None
 
     def __init__(
         self,
@@ -190,6 +192,38 @@ class GuidedNetwork(nn.Module, ABC):
         """Return derivatives with respect to what :meth:`trace` gave, as ``[neurons, batch]``."""
         return torch.cat([gradient.t() for gradient in gradients]) if gradients else torch.zeros(0, 1)
 
+    def derivatives(self, x: Tensor | Inputs, values: Sequence[Value]) -> tuple[NetworkOutput, list[Derivatives]]:
+        """Compute one pass, and derivatives of each of ``values`` by all inputs and inner nodes."""
+        given = self.given(x)
+        genes = given.x.detach()[None].requires_grad_(True)
+        out, levels = self.trace(_inputs(replace(given, x=genes[0])))
+        return out, derive(out.outputs, values, genes, levels, self.through)
+
+    def intervene(self, x: Tensor | Inputs, change: Change) -> NetworkOutput:
+        """Compute one pass in which ``change`` sets activations of inner nodes, level by level.
+
+        What it returns is what the rest of the network reads; derivatives exist with respect to that.
+        """
+        self._change = change
+        try:
+            return _as_output(self.compute(self.given(x)))
+        finally:
+            self._change = None
+
+    def changed(self, levels: list[Tensor]) -> list[Tensor]:
+        """Return the levels, ``[batch, neurons]`` each, as the rest of a pass is to read them: see :meth:`intervene`.
+
+        Every network passes its levels through this in :meth:`compute`, all at once, before it reads them.
+        """
+        if self._change is None:
+            return levels
+        found, start = [], 0
+        for level in levels:
+            stop = start + level.shape[1]
+            found.append(self._change(slice(start, stop), level.t()).t())
+            start = stop
+        return found
+
     def knock_out(
         self,
         x: Tensor | Inputs,
@@ -199,8 +233,8 @@ class GuidedNetwork(nn.Module, ABC):
     ) -> Iterator[KnockedOut]:
         """Set inputs to other values, once for each entry of ``columns``, by a full pass each; in evaluation mode.
 
-        ``columns`` are positions in ``blueprint.inputs``; an input x becomes ``factors * x + values``, either one number
-        or ``[n_inputs]``.
+        ``columns`` are positions in ``blueprint.inputs``; an input x becomes ``factors * x + values``, either one
+        number or ``[n_inputs]``.
         """
         if self.training:
             raise FitError("Knockouts are computed in evaluation mode.", "Call eval() first.")

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from torch import Tensor
 
 from kgreg.nn.hierarchy import SparseRows
+
+#: Takes which neurons of the inner nodes these are, and their activations ``[n, batch]``; returns what stands instead.
+Change = Callable[[slice, Tensor], Tensor]
+
+#: Takes outputs ``[batch, n_outputs]``; returns one number a sample, ``[batch]``.
+Value = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -53,3 +59,10 @@ class NetworkOutput(NamedTuple):
     outputs: Tensor
     auxiliary: Tensor | None
     hidden: Tensor
+
+
+class Derivatives(NamedTuple):
+    """Total derivatives of a value, through all paths: by inputs ``[batch, n_inputs]``, by neurons ``[n, batch]``."""
+
+    inputs: Tensor
+    neurons: Tensor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -14,10 +15,11 @@ from kgreg.errors import FitError
 from kgreg.nn.architecture import Architecture
 from kgreg.nn.burdens import Burdens
 from kgreg.nn.constraints import EdgeRules
+from kgreg.nn.derivatives import derive
 from kgreg.nn.gene_weights import GeneWeightPenalty
 from kgreg.nn.hierarchy import Backend, Hierarchy, Node, SparseRows
 from kgreg.nn.hierarchy.layers import drop_rows
-from kgreg.nn.inputs import Inputs, NetworkOutput
+from kgreg.nn.inputs import Change, Derivatives, Inputs, NetworkOutput, Value
 from kgreg.nn.knockouts import KnockedOut, knock_out
 from kgreg.nn.layout import lay_out
 from kgreg.nn.readout import Link, Readout
@@ -162,6 +164,64 @@ class VisibleNetwork(nn.Module):
     def through(self, gradients: Sequence[Tensor]) -> Tensor:
         """Return derivatives with respect to what :meth:`trace` gave, of the terms alone: ``[neurons, batch]``."""
         return torch.cat(list(gradients), dim=1)[0, self.term_rows]
+
+    def derivatives(self, x: Tensor | Inputs, values: Sequence[Value]) -> tuple[NetworkOutput, list[Derivatives]]:
+        """Compute one pass in evaluation mode, and derivatives of each of ``values`` by all inputs and terms.
+
+        On the CPU by one kernel up and one down, whatever the number of levels; elsewhere, and where samples share
+        rows, by autograd through :meth:`trace`. For one network.
+        """
+        given = self.check(x)
+        genes = _dense(given.genes, self.hierarchy).detach().requires_grad_(True)
+        given = replace(given, genes=genes)
+        if genes.device.type != "cpu" or self.backend not in ("auto", "fused") or given.rows or self.training:
+            out, levels = self.trace(given)
+            return out, derive(out.outputs, values, genes, levels, self.through)
+        read = self.hierarchy_inputs(given)
+        assert isinstance(read, Tensor)
+        parameters = self.rules.weights_of(self.hierarchy)
+        kept = self.hierarchy.keep(read, parameters)
+        taken = [kept.hidden[:, rows].requires_grad_(True) for rows in self.taken]
+        out = self._finish(given, kept.hidden, taken[0], taken[1], self._seeds(None))
+        found = []
+        for value in values:
+            direct = torch.zeros_like(kept.hidden)
+            gradients = torch.autograd.grad(value(out.outputs).sum(), taken, retain_graph=True, allow_unused=True)
+            for rows, gradient in zip(self.taken, gradients, strict=True):
+                if gradient is not None:
+                    direct[:, rows] += gradient
+            total, slope = kept.back(direct)
+            if read is not genes:
+                (slope,) = torch.autograd.grad(read, genes, slope, retain_graph=True)
+            found.append(Derivatives(slope[0], total[0, self.term_rows]))
+        return out, found
+
+    def intervene(self, x: Tensor | Inputs, change: Change) -> NetworkOutput:
+        """Compute one pass in which ``change`` sets activations of terms, level by level.
+
+        It is asked for the terms of each level once all below are as it left them, and what it returns is what the
+        levels above read. Derivatives exist with respect to that. For one network.
+        """
+        given = self.check(x)
+
+        def changed(rows: slice, values: Tensor) -> Tensor:
+            start, stop = max(rows.start, self.term_rows.start), min(rows.stop, self.term_rows.stop)
+            if start >= stop:
+                return values
+            own = slice(start - self.term_rows.start, stop - self.term_rows.start)
+            before, after = start - rows.start, stop - rows.start
+            instead = change(own, values[0, before:after])[None]
+            return torch.cat([values[:, :before], instead, values[:, after:]], dim=1)
+
+        levels = self.hierarchy.levels_of(
+            _dense(self.hierarchy_inputs(given), self.hierarchy),
+            self.backend,
+            self.rules.weights_of(self.hierarchy),
+            changed,
+        )
+        hidden = torch.cat(levels, dim=1)
+        read, heads = (hidden[:, rows] for rows in self.taken)
+        return self._finish(given, hidden, read, heads, self._seeds(None))
 
     def knock_out(
         self,

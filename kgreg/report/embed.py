@@ -1,8 +1,9 @@
-"""Text that is safe inside the page: JSON in script elements, scripts with their hash, one plotly for all figures."""
+"""Text that is safe inside the page: packed data, scripts with their hash, one plotly for all figures."""
 
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 import math
@@ -11,17 +12,21 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-#: Characters that could end or open markup inside a script element, and the line ends JavaScript does not know.
-_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+
+def packed_json(value: Any) -> str:
+    """Return ``value`` as JSON, compressed, as :func:`packed` does; NaN and infinity become null."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain)
+    except ValueError:  # some number is not finite
+        text = json.dumps(_plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return packed(text)
 
 
-def safe_json(value: Any) -> Markup:
-    """Return ``value`` as JSON that may stand inside ``<script>``; NaN and infinity become null."""
-    text = json.dumps(_plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Markup(text.translate(_ESCAPES))
+def packed(text: str) -> str:
+    """Return text compressed by gzip (the same bytes each time) in base64: nothing in it can end an element."""
+    return base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()
 
 
 def _plain(value: Any) -> Any:
@@ -53,6 +58,23 @@ def asset(name: str) -> str:
 def plotly_script() -> str:
     """Return plotly.js as it may stand inside ``<script>``."""
     return script_text(get_plotlyjs())
+
+
+@cache
+def packed_plotly() -> str:
+    """Return plotly.js as the page carries it; unpacked, it runs only if its hash is that of the policy."""
+    return packed(plotly_script())
+
+
+#: Parts of the page's own script, in order; they share one scope.
+_PARTS = ("figures.js", "hierarchy.js", "search.js", "node.js", "downloads.js", "start.js")
+
+
+@cache
+def page_script() -> str:
+    """Return the page's own script as it may stand inside ``<script>``."""
+    body = "\n".join(asset(part) for part in _PARTS)
+    return script_text(f'(async function () {{\n"use strict";\n{body}\n}})();\n')
 
 
 def script_text(source: str) -> str:

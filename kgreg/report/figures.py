@@ -22,6 +22,7 @@ from kgreg.report.numbers import (
     name_of_metric,
     plural,
 )
+from kgreg.report.ranked import leads
 from kgreg.report.style import ACCENT, AGAINST, ARM_COLOURS, QUIET, coloraxis, figure, short, text
 
 
@@ -196,7 +197,7 @@ def regression_plot(predictions: pd.DataFrame, label: str = "", arm: str = "grap
 
 
 def forest_plot(ranking: pd.DataFrame, kind: str = "term", output: str = "all", n: int = 20) -> Any:
-    """Return scores with 95 % intervals of the best genes or terms of an output, best on top.
+    """Return scores with 95 % intervals of the best genes or terms of an output, best on top, leads only.
 
     Parameters
     ----------
@@ -205,7 +206,7 @@ def forest_plot(ranking: pd.DataFrame, kind: str = "term", output: str = "all", 
     kind
         "term" or "gene".
     """
-    best = ranking[(ranking["kind"] == kind) & (ranking["output"] == output)].nsmallest(n, "rank")
+    best = leads(ranking, kind, output).head(n)
     hover = [
         f"{text(r['label'])} ({text(r['node'])})<br>score {interval(r['score'], r['low'], r['high'], 4)}, "
         f"n = {r['n']} networks, seed {r['seed']}<br>z {fixed(r['z'], 1) if is_known(r['z']) else UNKNOWN}"

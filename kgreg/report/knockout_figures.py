@@ -32,7 +32,7 @@ def knockout_bars(knockouts: pd.DataFrame, knockout: str, group: str = ALL, most
     rows = rows[rows["group"] == group]
     if len(rows) > most:
         rows = rows.loc[rows["delta"].abs().nlargest(most).index.sort_values()]
-    return _bars(rows, rows["label"].tolist(), _change(knockouts))
+    return _bars(rows, rows["label"].tolist(), change_of(_targets(knockouts)))
 
 
 def knockout_map(knockouts: pd.DataFrame, knockout: str) -> Any:
@@ -52,7 +52,7 @@ def knockout_overview(knockouts: pd.DataFrame) -> Any:
     rows = knockouts[(knockouts["kind"] == "output") & (knockouts["group"] == ALL)]
     names = list(dict.fromkeys(rows["knockout"]))
     if rows["target"].nunique() == 1:
-        return _bars(rows, names, _change(knockouts))
+        return _bars(rows, names, change_of(_targets(knockouts)))
     return _heat(rows, "knockout", names, [short(name, 34) for name in names], "")
 
 
@@ -147,9 +147,12 @@ def _outputs(knockouts: pd.DataFrame, knockout: str) -> pd.DataFrame:
     return knockouts[(knockouts["kind"] == "output") & (knockouts["knockout"] == knockout)]
 
 
-def _change(knockouts: pd.DataFrame) -> str:
+def change_of(targets: Sequence[str]) -> str:
     """Name what changes: a probability if there are several outputs, else the value of the one."""
-    outputs = knockouts.loc[knockouts["kind"] == "output", "target"].unique()
-    if len(outputs) > 1:
+    if len(targets) > 1:
         return "change of probability"
-    return "change of the log hazard" if outputs[0] == RISK else "change of the predicted value"
+    return "change of the log hazard" if list(targets) == [RISK] else "change of the predicted value"
+
+
+def _targets(knockouts: pd.DataFrame) -> list[str]:
+    return list(knockouts.loc[knockouts["kind"] == "output", "target"].unique())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,32 +14,43 @@ from markupsafe import Markup
 from kgreg.disk import replace_text
 from kgreg.errors import OutputError
 from kgreg.report import (
+    confidence,
     control_tables,
     edge_tables,
-    figures,
+    effect_tables,
     inventory,
-    knockout_figures,
     motif_section,
     summary,
     tables,
     task_figures,
 )
+from kgreg.report.answers import answers
 from kgreg.report.contents import ReportContents
-from kgreg.report.embed import asset, figure_json, plotly_script, safe_json, script_hash, script_text
+from kgreg.report.downloads import download_rows, write_beside
+from kgreg.report.drawing import MOST_OUTPUTS, all_figures
+from kgreg.report.embed import asset, figure_json, packed_json, packed_plotly, page_script, plotly_script, script_hash
 from kgreg.report.explorer import explorer_data
-from kgreg.report.hierarchy_view import hierarchy_plot
+from kgreg.report.knockout_tables import knockout_panels
 from kgreg.report.numbers import count, fixed, name_of_arm, name_of_metric, plural
 
-_TEMPLATES = ("report.html.j2", "macros.html.j2", "motifs.html.j2")
+_TEMPLATES = (
+    "report.html.j2", "macros.html.j2", "motifs.html.j2", "sure.html.j2", "knockouts.html.j2", "closing.html.j2",
+)  # fmt: skip
+
+#: A page above this size (bytes) has its tables in files beside it.
+LARGEST_PAGE = 50_000_000
 
 
-def write_report(contents: ReportContents, path: Path) -> Path:
+def write_report(contents: ReportContents, path: Path, *, largest: int = LARGEST_PAGE) -> Path:
     """Write one self-contained HTML file; it needs no network to be read.
 
     Parameters
     ----------
     path
         The file to write. An existing report is replaced, and only once the new one is whole.
+    largest
+        A page of more bytes leaves the tables that can be taken from it out, and has them as CSV files in
+        ``<page>_files/`` beside it; it says so.
 
     Returns
     -------
@@ -48,9 +62,14 @@ def write_report(contents: ReportContents, path: Path) -> Path:
     OutputError
         If the file cannot be written.
     """
+    path = Path(path)
     text = render_report(contents)
     try:
-        replace_text(Path(path), text)
+        if len(text.encode()) > largest:
+            text = render_report(contents, beside=write_beside(contents, path))
+        else:
+            shutil.rmtree(path.with_name(f"{path.stem}_files"), ignore_errors=True)
+        replace_text(path, text)
     except OSError as error:
         raise OutputError(
             f"The report {path} cannot be written: {error.strerror or error}.",
@@ -59,10 +78,18 @@ def write_report(contents: ReportContents, path: Path) -> Path:
     return path
 
 
-def render_report(contents: ReportContents) -> str:
-    """Return the report as HTML text."""
-    drawn = _figures(contents)
-    script = script_text(asset("report.js"))
+def render_report(contents: ReportContents, *, beside: Mapping[str, str] | None = None) -> str:
+    """Return the report as HTML text.
+
+    Parameters
+    ----------
+    beside
+        Table -> address of its CSV file; by default the page carries the tables itself.
+    """
+    contents = replace(contents, knockouts=effect_tables.by_dose(contents.knockouts))
+    drawn = all_figures(contents)
+    script = page_script()
+    explorer = explorer_data(contents)
     environment = Environment(
         loader=DictLoader({name: asset(name) for name in _TEMPLATES}),
         autoescape=True,
@@ -73,58 +100,31 @@ def render_report(contents: ReportContents) -> str:
     environment.filters.update(count=count, fixed=fixed, plural=plural, metric=name_of_metric)
     return environment.get_template("report.html.j2").render(
         **_context(contents),
+        known=frozenset(explorer["ids"]),
+        downloads=download_rows(contents, beside),
+        beside=beside is not None,
         figures=drawn,
-        figures_json=safe_json({name: figure_json(figure) for name, figure in drawn.items()}),
-        explorer_json=safe_json(explorer_data(contents)),
+        figures_json=packed_json({name: figure_json(figure) for name, figure in drawn.items()}),
+        explorer_json=packed_json(explorer),
         style=Markup(asset("style.css")),
-        plotly=Markup(plotly_script()),
+        plotly=packed_plotly(),
         script=Markup(script),
         hashes=[script_hash(plotly_script()), script_hash(script)],
     )
-
-
-def _figures(contents: ReportContents) -> dict[str, Any]:
-    """Return every figure of the page by its name."""
-    metrics, data = contents.metrics, contents.data
-    time = contents.experiment.get("data", {}).get("time")
-    names = list(dict.fromkeys(name for arm in metrics["arms"] for name in arm["metrics"]))
-    drawn: dict[str, Any] = {f"metric-{name}": figures.metric_plot(metrics, name) for name in names}
-    if metrics.get("comparisons"):
-        drawn["comparisons"] = figures.comparison_plot(metrics)
-    if data["task"] == "classification":
-        drawn["confusion"] = figures.confusion_plot(contents.predictions, list(data["classes"]))
-    elif data["task"] == "multilabel":
-        drawn["labels"] = task_figures.label_plot(metrics["labels"], names=metrics.get("arm_names"))
-    elif data["task"] == "survival":
-        drawn["survival"] = task_figures.survival_plot(contents.predictions, time or "time")
-    else:
-        drawn["regression"] = figures.regression_plot(contents.predictions, data["label"])
-    if len(contents.blueprint.terms):
-        drawn["levels"] = figures.level_plot(contents.blueprint)
-    if contents.has_terms:
-        first = tables.outputs_of(contents.ranking)
-        drawn["hierarchy"] = hierarchy_plot(contents.blueprint, contents.ranking, first[0] if first else "all")
-    knockouts = contents.knockouts
-    if len(knockouts):
-        if knockouts["knockout"].nunique() > 1:
-            drawn["knockouts"] = knockout_figures.knockout_overview(knockouts)
-        for i, panel in enumerate(tables.knockout_panels(knockouts)):
-            for j, group in enumerate(panel["groups"]):
-                drawn[f"knockout-{i}-{j}"] = knockout_figures.knockout_bars(knockouts, panel["knockout"], group["name"])
-            if len(panel["groups"]) > 1:
-                drawn[f"knockout-{i}-map"] = knockout_figures.knockout_map(knockouts, panel["knockout"])
-    return drawn
 
 
 def _context(contents: ReportContents) -> dict[str, Any]:
     """Return what the template names."""
     metrics = contents.metrics
     knockouts = contents.knockouts
+    outputs = tables.ranking_options(contents)
+    networks = int(contents.ranking["n"].max()) if len(contents.ranking) else 0
     return {
         "title": contents.title,
         "asked": summary.asked(contents),
         "guide": summary.guide(contents),
         "verdict": summary.verdict(metrics),
+        "answers": answers(contents),
         "tiles": summary.tiles(contents),
         "has_terms": contents.has_terms,
         "has_genes": not contents.of_dna,
@@ -135,14 +135,30 @@ def _context(contents: ReportContents) -> dict[str, Any]:
         "comparisons": summary.comparison_table(metrics),
         "chance": summary.chance(metrics),
         "nulls": {arm["arm"]: arm["draws"] for arm in metrics["arms"] if arm["arm"] in tables.DRAWN},
+        "outputs": outputs,
+        "most_outputs": MOST_OUTPUTS,
         "terms": tables.ranking_panels(contents, "term"),
         "genes": tables.ranking_panels(contents, "gene"),
         "measure": contents.experiment.get("decode", {}).get("measure", "activation"),
         "controls": control_tables.control_panels(contents.controls),
         "edges": edge_tables.edge_panels(contents),
         "motifs": motif_section.motif_section(contents),
-        "knockouts": tables.knockout_panels(knockouts) if len(knockouts) else [],
+        "sureness": confidence.sureness(contents),
+        "agreement": confidence.agreement_rows(contents),
+        "degree": confidence.degree_rows(contents),
+        "methods": confidence.method_rows(contents),
+        "can_search": bool(outputs) and len(contents.ranking) > 0,
+        "searched": _searched(contents),
+        "methods_text": "",
+        "citations": [],
+        "one_network": confidence.ONE_NETWORK if networks == 1 else "",
+        "main_kind": contents.main_kind or "gene",
+        "knockouts": knockout_panels(knockouts) if len(knockouts) else [],
         "n_knockouts": int(knockouts["knockout"].nunique()) if len(knockouts) else 0,
+        "sweep": effect_tables.sweep_panels(contents),
+        "volcano": effect_tables.volcano_options(contents),
+        "epistasis": effect_tables.epistasis_rows(contents),
+        "enrichment": effect_tables.enrichment_panels(contents),
         "data": contents.data,
         "classes": inventory.class_rows(contents.data["classes"]),
         "labels": inventory.label_rows(contents.data.get("labels", {})),
@@ -156,7 +172,7 @@ def _context(contents: ReportContents) -> dict[str, Any]:
         "n_dropped": len(contents.blueprint.dropped),
         "options": inventory.options(contents),
         "stability": contents.stability,
-        "networks": int(contents.ranking["n"].max()) if len(contents.ranking) else 0,
+        "networks": networks,
         "sources": inventory.sources(contents),
         "queries": inventory.queries(contents),
         "experiment": inventory.experiment_text(contents.experiment),
@@ -165,3 +181,10 @@ def _context(contents: ReportContents) -> dict[str, Any]:
         "version": str(contents.run.get("kgreg", "")),
         "seed": metrics["seed"],
     }
+
+
+def _searched(contents: ReportContents) -> str:
+    """Say what the search box finds."""
+    if contents.of_dna:
+        return "motif or factor"
+    return "subsystem or gene" if contents.has_terms else "gene"

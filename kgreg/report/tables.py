@@ -10,15 +10,16 @@ import pandas as pd
 
 from kgreg.blueprint.kinds import RANKED_KINDS
 from kgreg.report.contents import ReportContents
-from kgreg.report.numbers import count, decimals_for, fixed, interval, is_known, percent, plural, probability
+from kgreg.report.numbers import count, decimals_for, fixed, is_known, percent, probability
+from kgreg.report.ranked import alike, leads
 from kgreg.report.summary import ALPHA
 
 ALL = "all"
 
 #: Rows of a ranking that are printed; the rest lies in ``ranking.parquet``.
 TOP_ROWS = 20
-#: Knockouts that are drawn one by one; the rest lies in ``knockouts.parquet``.
-MOST_KNOCKOUTS = 40
+#: Near-identical subsystems that are named under the one that stands for them.
+MOST_ALIKE = 30
 
 _PAGES = (
     (re.compile(r"GO:\d{7}"), "https://www.ebi.ac.uk/QuickGO/term/{}"),
@@ -57,6 +58,11 @@ def name_of_output(output: str, task: str) -> str:
     return together.get(task, "all samples")
 
 
+def ranking_options(contents: ReportContents) -> list[dict[str, str]]:
+    """Return the outputs by the names that a reader chooses from."""
+    return [{"option": name_of_output(output, contents.data["task"])} for output in outputs_of(contents.ranking)]
+
+
 def ranking_panels(contents: ReportContents, kind: str) -> list[dict[str, Any]]:
     """Return for every output the best nodes of a kind as rows of text, and what to say above them."""
     mine = contents.ranking[contents.ranking["kind"] == kind]
@@ -68,7 +74,8 @@ def ranking_panels(contents: ReportContents, kind: str) -> list[dict[str, Any]]:
     panels, nulls = [], _NULLS_OF_DNA if contents.of_dna else _NULLS
     for output in outputs_of(contents.ranking):
         rows = mine[mine["output"] == output]
-        best = rows.nsmallest(TOP_ROWS, "rank")
+        best = leads(contents.ranking, kind, output).head(TOP_ROWS)
+        others = alike(contents.ranking, kind, output)
         name = name_of_output(output, contents.data["task"])
         passed = int((rows["q"] < ALPHA).sum())
         panels.append(
@@ -77,9 +84,11 @@ def ranking_panels(contents: ReportContents, kind: str) -> list[dict[str, Any]]:
                 "option": f"{name} ({passed} with q < {ALPHA})" if rows["q"].notna().any() else name,
                 "notice": _notice(rows, kind, name, passed, nulls),
                 "none_passes": passed == 0,
-                "rows": _rows(best, links),
+                "rows": _rows(best, links, others),
                 "shown": len(best),
                 "total": len(rows),
+                "folded": sum(len(table) for table in others.values()),
+                "sure": bool("top_probability" in best and best["top_probability"].notna().any()),
                 "expected": "null_mean" in best,
             }
         )
@@ -106,7 +115,7 @@ def _notice(rows: pd.DataFrame, kind: str, output: str, passed: int, nulls: Mapp
     )
 
 
-def _rows(best: pd.DataFrame, links: pd.Series[int]) -> list[dict[str, Any]]:
+def _rows(best: pd.DataFrame, links: pd.Series[int], others: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
     digits = decimals_for((best["high"] - best["low"]) / 2, least=2)
     columns = [column for column in ("score", "low", "high", "null_mean") if column in best]
     known = [float(v) for v in best[columns].to_numpy(dtype=float).ravel() if is_known(v)]
@@ -132,6 +141,13 @@ def _rows(best: pd.DataFrame, links: pd.Series[int]) -> list[dict[str, Any]]:
             "q": probability(r["q"]),
             "passes": bool(is_known(r["q"]) and r["q"] < ALPHA),
             "stability": percent(r["stability"]),
+            "top": percent(r.get("top_probability")),
+            "between": f"{r['rank_low']:.0f}–{r['rank_high']:.0f}" if is_known(r.get("rank_low")) else "",
+            "alike": [
+                {"label": o["label"], "id": o["node"], "page": page_of(o["node"]), "rank": int(o["rank"])}
+                for o in (others[r["node"]].head(MOST_ALIKE).to_dict("records") if r["node"] in others else [])
+            ],
+            "n_alike": len(others.get(r["node"], ())),
             "at": place(r["score"]),
             "from": place(r["low"]),
             "to": place(r["high"]),
@@ -140,67 +156,6 @@ def _rows(best: pd.DataFrame, links: pd.Series[int]) -> list[dict[str, Any]]:
         }
         for r in best.to_dict("records")
     ]
-
-
-def knockout_panels(knockouts: pd.DataFrame, top: int = 10) -> list[dict[str, Any]]:
-    """Return for every knockout the effects on the outputs, by group, and the subsystems that moved most."""
-    panels: list[dict[str, Any]] = []
-    for name, rows in knockouts.groupby("knockout", sort=False):
-        if len(panels) == MOST_KNOCKOUTS:
-            break
-        outputs = rows[rows["kind"] == "output"]
-        moved = rows[(rows["kind"] == "term") & (rows["group"] == ALL)].nlargest(top, "delta")
-        moved = moved[moved["delta"] > 0]
-        groups = list(dict.fromkeys(outputs["group"]))
-        samples = outputs.groupby("group")["samples"].first()
-        panels.append(
-            {
-                "knockout": name,
-                "genes": rows["genes"].iloc[0],
-                "groups": [{"name": group, "samples": int(samples[group])} for group in groups],
-                "effects": _effects(outputs[outputs["group"] == ALL], sign=True, least=3),
-                "moved": _effects(moved, sign=False, least=2),
-                "n": int(rows["n"].max()),
-                "seed": int(rows["seed"].iloc[0]),
-                "sentence": _strongest(outputs),
-            }
-        )
-    return panels
-
-
-def _effects(rows: pd.DataFrame, *, sign: bool, least: int) -> list[dict[str, Any]]:
-    digits = decimals_for((rows["high"] - rows["low"]) / 2, least=least)
-    return [
-        {
-            "label": r["label"],
-            "id": r["target"],
-            "page": page_of(str(r["target"])),
-            "delta": interval(r["delta"], r["low"], r["high"], digits, sign=sign),
-            "clear": bool(is_known(r["low"]) and (r["low"] > 0 or r["high"] < 0)),
-            "n": int(r["n"]),
-            "samples": count(r["samples"]),
-        }
-        for r in rows.to_dict("records")
-    ]
-
-
-def _strongest(outputs: pd.DataFrame) -> str:
-    """Say which output changes most in which group, and whether its interval holds zero."""
-    sizes = outputs["delta"].abs()
-    if not sizes.notna().any() or not sizes.max() > 0:
-        return "No output changes."
-    r = outputs[sizes == sizes.max()].to_dict("records")[0]
-    digits = decimals_for([(r["high"] - r["low"]) / 2], least=3)
-    where = "all samples" if r["group"] == ALL else f"the {plural(int(r['samples']), 'sample')} of {r['group']}"
-    holds = is_known(r["low"]) and r["low"] <= 0 <= r["high"]
-    change = interval(r["delta"], r["low"], r["high"], digits, sign=True)
-    one = outputs["target"].nunique() == 1
-    what = f"The prediction of {r['label']} changes" if one else f"The output that changes most is {r['label']},"
-    return (
-        f"{what} in {where}{' by' if one else ':'} {change} "
-        f"(n = {plural(int(r['n']), 'network')}, seed {int(r['seed'])}"
-        f"{'; the interval holds zero' if holds else ''})."
-    )
 
 
 def capped(names: Sequence[str], most: int) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from kgreg.decode.activity import activity_table, by_sample, network_activities
 from kgreg.experiment import Experiment
 from kgreg.fit import CrossValidation
 from kgreg.progress import Progress, no_progress
+from kgreg.runs.gene_sets import enrichment_table
+from kgreg.runs.knockouts import KNOCKOUT_TABLES
 from kgreg.runs.records import read_table
 
 #: Takes what is known of a run so far; returns name -> table, of those it is listed with in :data:`STEPS`.
@@ -31,6 +33,14 @@ def training_history(
     columns = ["arm", "fold", "replicate", "epoch", "train_loss", "stop_loss", "best"]
     table = pd.concat(frames, ignore_index=True)
     return {"training": table[[name for name in columns if name in table]]}
+
+
+def enrichment(
+    result: CrossValidation, explanation: Explanation, experiment: Experiment, progress: Progress
+) -> dict[str, pd.DataFrame]:
+    """Return the gene sets that the ranked genes belong to, see :func:`kgreg.decode.enrichment.enrich`."""
+    scores = explanation.node_scores
+    return {"enrichment": enrichment_table(experiment, result.blueprint, explanation.ranking, scores, progress)}
 
 
 def stability_tables(
@@ -66,6 +76,7 @@ STEPS: dict[Step, tuple[str, ...]] = {
     training_history: ("training",),
     subsystem_activities: ("activity", "activities"),
     stability_tables: ("node_scores", "agreement"),
+    enrichment: ("enrichment",),
 }
 
 
@@ -93,6 +104,6 @@ def decode_further(
 
 
 def load_tables(folder: Path) -> dict[str, pd.DataFrame]:
-    """Read the tables that the steps left, but the large ones: name -> table; one that does not apply is not in it."""
-    names = [name for names in STEPS.values() for name in names if name not in LARGE]
+    """Read the tables of steps and knockouts, but the large ones: name -> table; one that is not there is left out."""
+    names = [name for names in STEPS.values() for name in names if name not in LARGE] + [*KNOCKOUT_TABLES]
     return {name: read_table(folder / f"{name}.parquet") for name in names if (folder / f"{name}.parquet").is_file()}

@@ -13,6 +13,7 @@ from typing import Any
 from kgreg import __version__
 from kgreg.disk import replace_text
 from kgreg.errors import OutputError
+from kgreg.runs.integrity import hash_files, missing_files, refuse_altered, refuse_missing
 
 RECORD = "run.json"
 FORMAT_VERSION = 1
@@ -61,10 +62,43 @@ class RunFolder:
         return stage in self.record["stages"]
 
     def finish(self, stage: str, seconds: float) -> None:
-        """Write down that a stage is finished."""
+        """Write down that a stage is finished, with the SHA-256 of the files that it wrote."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        self.record["stages"][stage] = {"finished": now, "seconds": round(seconds, 2)}
+        files = hash_files(self.path, stage, self.record["stages"])
+        entry = {"finished": now, "seconds": round(seconds, 2)}
+        self.record["stages"][stage] = {**entry, "files": files} if files else entry
         write_json(self.path / RECORD, self.record)
+
+    def rewrote(self, stage: str) -> None:
+        """Write down that the files of a finished stage were replaced, or joined by others, on purpose."""
+        self.record["stages"][stage]["files"] = hash_files(self.path, stage, self.record["stages"])
+        write_json(self.path / RECORD, self.record)
+
+    def check(self) -> None:
+        """Refuse a run with files that are missing or altered.
+
+        Raises
+        ------
+        OutputError
+            Naming the file and what to do.
+        """
+        refuse_missing(self.path, self.record["stages"])
+        refuse_altered(self.path, self.record["stages"])
+
+    def forget_incomplete(self) -> list[str]:
+        """Write down that stages with missing files must be done again; return them.
+
+        Raises
+        ------
+        OutputError
+            If a file was altered, or one is missing that only a new run can make.
+        """
+        refuse_altered(self.path, self.record["stages"])
+        refuse_missing(self.path, self.record["stages"], ["compile"])
+        gone = list(missing_files(self.path, self.record["stages"]))
+        if gone:
+            self.forget(*gone)
+        return gone
 
     def forget(self, *stages: str) -> None:
         """Write down that stages must be done again."""

@@ -29,7 +29,7 @@ from kgreg.data import Matching, Samples, input_table, match_blueprint, match_ge
 from kgreg.data.knowledge_tables import read_knowledge_table
 from kgreg.errors import BlueprintError, ExperimentError
 from kgreg.experiment import Experiment
-from kgreg.progress import Progress
+from kgreg.progress import Progress, no_progress
 from kgreg.runs.motifs import (
     NO_GENES,
     check_sequences,
@@ -93,7 +93,7 @@ def _reading_dna(experiment: Experiment, samples: Samples, progress: Progress) -
     if in_motif_file(knowledge):
         blueprint = motifs_of_file(experiment, samples)
     else:
-        with _opened(experiment, progress) as store:
+        with open_knowledge(experiment, progress) as store:
             progress("selecting motifs", 0.8)
             blueprint = motifs_of_store(experiment, samples, store)
     progress("compiling the network", 1.0)
@@ -114,7 +114,14 @@ def guide_of(experiment: Experiment) -> Guide:
 # ---- from the store --------------------------------------------------------------------------------------------------
 
 
-def _opened(experiment: Experiment, progress: Progress) -> GraphStore:
+def open_knowledge(experiment: Experiment, progress: Progress = no_progress) -> GraphStore:
+    """Open the store of ``[knowledge]``; the default one is made from the bundled snapshot if there is none yet.
+
+    Raises
+    ------
+    StoreError
+        If a store that was named does not exist, or cannot be opened.
+    """
     location: Any = experiment.knowledge.store
     if location is None:
         location = default_location()
@@ -127,7 +134,7 @@ def _opened(experiment: Experiment, progress: Progress) -> GraphStore:
 
 def _from_store(experiment: Experiment, samples: Samples, progress: Progress) -> tuple[Matching, Blueprint]:
     knowledge = experiment.knowledge
-    with _opened(experiment, progress) as store:
+    with open_knowledge(experiment, progress) as store:
         progress("matching gene symbols", 0.85)
         matching = _without_constant(experiment, samples, match_genes(samples.genes, store))
         progress("compiling the network", 0.9)
@@ -337,7 +344,7 @@ def _beside(experiment: Experiment, blueprint: Blueprint, store: GraphStore | No
     if _in_table(knowledge.interactions):
         table, origin = _named_as_data(_table_of(knowledge.interactions), blueprint)
     else:
-        with _opened(experiment, progress) if store is None else nullcontext(store) as opened:
+        with open_knowledge(experiment, progress) if store is None else nullcontext(store) as opened:
             table, origin = _stored_interactions(experiment, opened, blueprint.genes["id"].tolist())
     interactions, dropped = clean_interactions(table, pd.Index(blueprint.genes["id"]), knowledge.min_weight)
     more = pd.DataFrame(dropped, columns=list(blueprint.dropped.columns))

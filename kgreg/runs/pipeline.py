@@ -2,42 +2,44 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import joblib
-import pandas as pd
 import torch
 
-from kgreg.decode import edge_scores, explain, knockout_table
+from kgreg.decode import edge_scores, explain
 from kgreg.errors import OutputError
 from kgreg.experiment import Experiment, read_experiment
 from kgreg.fit import CrossValidation, cross_validate
 from kgreg.progress import Progress, no_progress
-from kgreg.runs.decoding import decode_further, load_tables
+from kgreg.report import write_report
+from kgreg.runs.contents import run_contents
+from kgreg.runs.decoding import decode_further
 from kgreg.runs.environment import describe_environment
 from kgreg.runs.folder import RunFolder, check_output, write_json
+from kgreg.runs.knockouts import do_knockouts
 from kgreg.runs.records import (
     load_compiled,
-    load_edges,
     load_explanation,
     load_trained,
-    read_table,
     save_compiled,
     save_edges,
     save_explanation,
     save_trained,
 )
-from kgreg.runs.reporting import report_result
 from kgreg.runs.run import Run
-from kgreg.runs.sequences import decode_sequences, load_sequences, missing_packages
-from kgreg.runs.stages import Compiled, compile_experiment, knockouts_of, settings_of
+from kgreg.runs.sequences import decode_sequences
+from kgreg.runs.stages import Compiled, compile_experiment, settings_of
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
+
+log = logging.getLogger(__name__)
 
 #: The stages of a run, in order.
 STAGES = ("compile", "train", "explain", "knockout", "report")
@@ -116,26 +118,23 @@ def continue_run(
     Parameters
     ----------
     again
-        Stages to do once more although they are finished. (Trained networks are kept.)
+        Stages to do once more although they are finished. (Trained networks are kept.) So are those whose files are
+        missing.
+
+    Raises
+    ------
+    OutputError
+        If the run cannot go on, or a file of it was altered.
     """
     folder = RunFolder(Path(path))
     if not folder.finished("compile"):
         raise OutputError(f"{path} was interrupted before its network was compiled.", "Run again with --force.")
+    for stage in folder.forget_incomplete():
+        log.warning("Files of the stage '%s' are missing in %s: it is done again.", stage, path)
     if again:
         folder.forget(*again)
     experiment = read_experiment(folder.path / "experiment.json")
     return _Stages(folder, experiment, None, data, progress, workers).run(until)
-
-
-def knock_out_again(
-    path: Path | str,
-    knockouts: Mapping[str, Sequence[str]],
-    *,
-    data: AnnData | MuData | None = None,
-    progress: Progress = no_progress,
-) -> pd.DataFrame:
-    """Knock other genes out of the trained networks of a run; nothing is written."""
-    return knockout_table(trained_networks(path, data=data, progress=progress), knockouts, progress)
 
 
 def trained_networks(
@@ -146,13 +145,14 @@ def trained_networks(
     Raises
     ------
     OutputError
-        If there is no run in ``path``, or it is not trained yet.
+        If there is no run in ``path``, it is not trained yet, or files of it are missing or altered.
     DataError
         If the samples are no longer those that it was trained on.
     """
     folder = RunFolder(Path(path))
     if not folder.finished("train"):
         raise OutputError(f"{path} has no trained networks yet.", f"Run `kgreg train {path}`.")
+    folder.check()
     experiment = read_experiment(folder.path / "experiment.json")
     return _Stages(folder, experiment, None, data, progress).result
 
@@ -245,29 +245,12 @@ class _Stages:
         )
 
     def _knock_out(self) -> None:
-        asked = knockouts_of(self.experiment, load_explanation(self.folder.path))
-        table = knockout_table(self.result, asked, self.progress)
-        table.to_parquet(self.folder.path / "knockouts.parquet", index=False)
+        matching, explanation = self.compiled.matching, load_explanation(self.folder.path)
+        do_knockouts(self.result, self.experiment, explanation, matching, self.folder.path, self.progress)
 
     def _report(self) -> None:
         self.progress("writing the report", 0.0)
-        report_result(
-            self.folder.path / "report.html",
-            self.result,
-            load_explanation(self.folder.path),
-            self.compiled.matching,
-            read_table(self.folder.path / "knockouts.parquet"),
-            load_edges(self.folder.path),
-            load_sequences(self.folder.path),
-            title=self.experiment.title,
-            experiment=self.experiment.to_dict(),
-            run={
-                **{key: self.folder.record[key] for key in ("started", "command", "packages", "platform")},
-                "seconds": self.folder.seconds,
-            },
-            not_decoded=missing_packages(self.folder.path),
-            tables=load_tables(self.folder.path),
-        )
+        write_report(run_contents(self.folder), self.folder.path / "report.html")
         self.progress("writing the report", 1.0)
 
 

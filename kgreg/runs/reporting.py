@@ -12,9 +12,36 @@ from kgreg import __version__
 from kgreg.data import Matching
 from kgreg.decode import Explanation
 from kgreg.decode.sequence.summary import SequenceSummary
+from kgreg.errors import OutputError
 from kgreg.fit import CrossValidation
 from kgreg.report import ReportContents, write_report
+from kgreg.report.formats import write_format
+from kgreg.runs.contents import run_contents
 from kgreg.runs.environment import describe_environment
+from kgreg.runs.folder import RunFolder
+
+
+def write_run_report(path: Path | str, form: str = "html", output: Path | str | None = None) -> Path:
+    """Write the report of a finished run in one of :data:`kgreg.report.formats.FORMATS`; return its path.
+
+    Parameters
+    ----------
+    path
+        Folder of the run; networks and samples are not needed.
+    output
+        The file. Default: ``report.<format>`` in the folder.
+
+    Raises
+    ------
+    OutputError
+        If the run is not finished, its files are missing or altered, or the report cannot be written.
+    """
+    folder = RunFolder(Path(path))
+    if not folder.finished("knockout"):
+        raise OutputError(f"{path} is not finished.", f"Run `kgreg report {path}`.")
+    folder.check()
+    file = Path(output) if output is not None else folder.path / f"report.{form}"
+    return write_format(run_contents(folder), form, file)
 
 
 def report_result(

@@ -107,6 +107,8 @@ def open_run(path: Path | str) -> Run:
     Raises
     ------
     OutputError
-        If there is no run in it.
+        If there is no run in it, or files that its stages wrote are missing or were altered.
     """
-    return Run(RunFolder(Path(path)).path)
+    folder = RunFolder(Path(path))
+    folder.check()
+    return Run(folder.path)

@@ -20,7 +20,6 @@ from kgreg.data.multiomics import Modality, is_mudata, read_mudata, read_multiom
 from kgreg.data.samples import Columns
 from kgreg.data.sequence import read_sequences
 from kgreg.data.sequence.blocks import read_blocks
-from kgreg.decode import Explanation
 from kgreg.experiment import Experiment
 from kgreg.experiment_sections import NetworkSection
 from kgreg.experiment_sequences import SequencesSection
@@ -144,10 +143,3 @@ def compile_experiment(
     splits = split_data(experiment, samples)
     matching, blueprint = make_blueprint(experiment, samples, progress)
     return Compiled(samples, matching.with_unmapped(samples.unmapped), blueprint, splits)
-
-
-def knockouts_of(experiment: Experiment, explanation: Explanation) -> dict[str, list[str]]:
-    """Return name -> genes of every knockout that ``[knockouts]`` asks for."""
-    section = experiment.knockouts
-    asked = {gene: [gene] for gene in section.genes} | {name: list(genes) for name, genes in section.sets.items()}
-    return asked | {gene: [gene] for gene in explanation.leading_genes(section.automatic) if gene not in asked}

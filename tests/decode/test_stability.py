@@ -14,8 +14,8 @@ from scipy import stats
 
 from kgreg.decode import rank_scores
 from kgreg.decode.bootstrap import BOOTSTRAP_COLUMNS, Bootstrap, draw_networks, rank_draws, weighted_scores
+from kgreg.decode.importance import SampleScores
 from kgreg.decode.nulls import against_null
-from kgreg.decode.per_sample import SampleScores
 from kgreg.decode.stability import AGREEMENT_COLUMNS, agreement, agreement_table, kendall_w, node_scores
 
 #: Few different values, so that many tie.

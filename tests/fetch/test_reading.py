@@ -6,8 +6,11 @@ import gzip
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from kgreg.blueprint import Blueprint, compile_hierarchy
+from kgreg.decode.enrichment import GeneSets, read_gene_sets
 from kgreg.errors import SourceError
 from kgreg.fetch import fetch, plain_options, read_official_source
 from kgreg.store import load, open_store, run_named
@@ -38,6 +41,7 @@ ALIASES = """#string_protein_id\talias\tsource
 9606.ENSP3\tP07948\tUniProt_AC
 """
 TARGETS = "source,target,weight\nCTCF,CD79A,1\nCTCF,SYK,-1\nNOTAGENE,SYK,1\n"
+SETS = "ONE\tof mine\tCD79A\tSYK\tNOTAGENE\nTWO\t\tLYN\n"
 CD79A, SYK, LYN, CTCF = "NCBIGene:973", "NCBIGene:6850", "NCBIGene:4067", "NCBIGene:10664"
 
 
@@ -46,6 +50,7 @@ def folder(tmp_path: Path) -> Path:
     """Small files in the official formats."""
     (tmp_path / "go-basic.obo").write_text(OBO, encoding="utf-8")
     (tmp_path / "targets.csv").write_text(TARGETS, encoding="utf-8")
+    (tmp_path / "mine.gmt").write_text(SETS, encoding="utf-8")
     for name, text in (("links", LINKS), ("aliases", ALIASES)):
         (tmp_path / f"{name}.txt.gz").write_bytes(gzip.compress(text.encode()))
     return tmp_path
@@ -56,9 +61,13 @@ def test_networks_are_loaded_and_asked(folder: Path, knowledge_store_path: Path)
     files = {"links": folder / "links.txt.gz", "aliases": folder / "aliases.txt.gz"}
     string = read_official_source("string", files=files, options={"min_score": 700})
     regulation = read_official_source("tf_targets", files={"targets": folder / "targets.csv"})
+    symbols = {"CD79A": [CD79A], "SYK": [SYK], "LYN": [LYN]}
+    sets = read_official_source(
+        "gene_sets", files={"gene_sets": folder / "mine.gmt"}, options={"name": "mine", "genes_of": symbols}
+    )
     before = sources_in(store)
-    load(store, [string, regulation])
-    assert sources_in(store) == before | {"string", "tf_targets"}
+    load(store, [string, regulation, sets])
+    assert sources_in(store) == before | {"string", "tf_targets", "mine"}
     with open_store(store) as opened:
         pairs = run_named(opened, "protein_interactions", min_score=900).to_pylist()
         around = run_named(opened, "gene_neighbourhood", genes=[CD79A], min_score=700).to_pylist()
@@ -67,6 +76,11 @@ def test_networks_are_loaded_and_asked(folder: Path, knowledge_store_path: Path)
         regulators = run_named(opened, "motifs_of_regulators", term="GO:0050853").to_pylist()
         of_pathway = run_named(opened, "motifs_of_pathway_regulators", pathway="R-HSA-983695").to_pylist()
         signals = run_named(opened, "signalling_network").to_pylist()
+        members = run_named(opened, "gene_sets").to_pylist()
+        collections = {
+            name: read_gene_sets(name, network_over("CD79A", "SYK", "LYN", "CTCF"), opened)
+            for name in ("go", "reactome", "tf_targets", "gene_sets")
+        }
     assert pairs == [{"protein": "STRING:9606.ENSP1", "other": "STRING:9606.ENSP2", "score": 950}]
     assert {(row["gene"], row["other"], row["score"]) for row in around} == {(CD79A, SYK, 950), (CD79A, LYN, 710)}
     assert {(row["tf"], row["target"], row["sign"]) for row in targets} == {(CTCF, CD79A, 1), (CTCF, SYK, -1)}
@@ -75,6 +89,30 @@ def test_networks_are_loaded_and_asked(folder: Path, knowledge_store_path: Path)
     assert {row["target"] for row in motifs} == {CD79A, SYK}
     assert {row["motif"] for row in regulators} == {row["motif"] for row in motifs}, "CD79A acts in GO:0050853"
     assert of_pathway == regulators, "and in R-HSA-983695"
+    assert {(row["gene"], row["set"], row["label"], row["collection"]) for row in members} == {
+        (CD79A, "mine:ONE", "ONE", "mine"),
+        (SYK, "mine:ONE", "ONE", "mine"),
+        (LYN, "mine:TWO", "TWO", "mine"),
+    }
+    held = {name: members_of(found) for name, found in collections.items()}
+    # The network calls its genes by symbols: the store's ids are found by them.
+    assert held["gene_sets"] == {"ONE": {"CD79A", "SYK"}, "TWO": {"LYN"}}
+    assert held["tf_targets"] == {"targets of CTCF": {"CD79A", "SYK"}}
+    assert "CD79A" in held["reactome"]["Immune System"], "through the pathways below it"
+    assert {"CD79A", "SYK"} <= held["go"]["B cell receptor signaling pathway"]
+    assert held["go"]["biological_process"] == {"CD79A", "SYK", "LYN", "CTCF"}
+
+
+def network_over(*symbols: str) -> Blueprint:
+    """Return a network of one term, compiled from tables: the names of the genes are their ids."""
+    inputs = pd.DataFrame({"feature": symbols, "gene": symbols, "label": symbols})
+    annotations = pd.DataFrame({"gene": symbols, "term": "all"})
+    return compile_hierarchy(pd.DataFrame(columns=["child", "parent"], dtype=str), annotations, inputs)
+
+
+def members_of(sets: GeneSets) -> dict[str, set[str]]:
+    rows = zip(sets.sets["label"], sets.members.toarray(), strict=True)
+    return {label: {gene for gene, held in zip(sets.genes, row, strict=True) if held} for label, row in rows}
 
 
 def sources_in(store: Path) -> set[str]:

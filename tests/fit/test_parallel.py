@@ -20,7 +20,7 @@ from tests.small_data import FAST, small_blueprint, small_samples
 
 SAMPLES = small_samples(n=70)
 SPLITS = split_folds(SAMPLES, 2)
-ARMS = {"replicates": 2, "rewired": 1, "labels": 0, "seed": 3}
+ARMS = {"replicates": 2, "rewired": 1, "labels": 1, "seed": 3}
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_fits_side_by_side_give_the_numbers_of_one_after_the_other(alone: CrossV
     pd.testing.assert_frame_equal(result.predictions, alone.predictions, rtol=1e-4)
     for name, model in result.models.items():
         assert_alike(model, alone.models[name])
-    assert any(f"{together or 4} fits side by side" in text for text, _ in seen)
+    assert any(f"graph to labels-0, {together or 8} fits side by side" in text for text, _ in seen)
     shares = [share for _, share in seen]
     assert shares == sorted(shares)
     assert shares[-1] == 1
@@ -75,6 +75,16 @@ def test_groups_hold_fits_of_one_arm_and_keep_all_workers_busy(
     assert all(len({job.arm for job in group}) == 1 for group in groups)
     assert [job for group in groups for job in group] == jobs
     assert group_jobs([], together, workers) == []
+
+
+def test_permuted_labels_and_controls_go_with_the_graph() -> None:
+    jobs = plan(SPLITS, replicates=1, rewired=2, labels=2, seed=0, controls=1)
+    groups = group_jobs(jobs, 0, 1)
+    assert [[job.arm.name for job in group[::2]] for group in groups] == [
+        ["graph", "labels-0", "labels-1", "control-0"], ["rewired-0"], ["rewired-1"],
+    ]  # fmt: skip
+    assert sorted(len(group) for group in group_jobs(jobs, 0, 2)) == [2, 2, 2, 6]
+    assert max(len(group) for group in group_jobs(jobs, 0, 4)) == 3  # nobody waits for a third of all fits
 
 
 @pytest.mark.parametrize("what", ["settings", "seed"])

@@ -70,7 +70,8 @@ def test_the_same_seed_gives_the_same_numbers(finished: Run, tmp_path: Path) -> 
 def test_other_genes_are_knocked_out_of_the_same_networks(finished: Run) -> None:
     table = knock_out_again(finished.path, {"CD79A": ["CD79A"]})
     before = finished.knockouts[finished.knockouts["knockout"] == "CD79A"].reset_index(drop=True)
-    pd.testing.assert_frame_equal(table, before)
+    # q is over the knockouts that are asked for together.
+    pd.testing.assert_frame_equal(table.drop(columns="q"), before.drop(columns="q"))
 
 
 def test_an_object_in_memory_serves_as_well_as_a_file(finished: Run, tmp_path: Path) -> None:

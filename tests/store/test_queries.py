@@ -53,6 +53,7 @@ def test_every_query_has_an_example_here() -> None:
         "protein_interactions",
         "tf_motif_targets",
         "tf_targets",
+        "gene_sets",
     }
     assert {n for n in query_names() if not n.startswith("run")} - elsewhere == set(EXAMPLES)
 

@@ -5,11 +5,11 @@ genes::
 
     W = [[X + 1,  c I], [c I,  Y + 1]],   c = 0.9 (sum(X + 1) + sum(Y + 1)) / (2 n),   its diagonal set to 0,
 
-and places the genes by the eigenvectors of its Laplacian ``L = diag(column sums of W) - W`` with the smallest real parts
-above 0 (constants as in scTenifoldNet 1.2, which scTenifoldKnk calls).
+and places the genes by the eigenvectors of its Laplacian ``L = diag(column sums of W) - W`` with the smallest real
+parts above 0 (constants as in scTenifoldNet 1.2, which scTenifoldKnk calls).
 
-For a knockout, half the sum and half the difference of the two places of a gene separate: with ``A = diag(column sums) -
-X``, ``M = (A_X + A_Y) / 2`` and ``E = (A_X - A_Y) / 2``, ``s = x + y`` and ``d = x - y``,
+For a knockout, half the sum and half the difference of the two places of a gene separate: with ``A_X = diag(column
+sums of X) - X``, ``M = (A_X + A_Y) / 2`` and ``E = (A_X - A_Y) / 2``, ``s = x + y`` and ``d = x - y``,
 
     M s + E d = mu s,    E s + (2 c + M) d = mu d,    mu = eigenvalue - n,
 
@@ -122,7 +122,7 @@ class Alignment:
             made += away * v.mean()
             # The first order of R in mu, with 2 c and the diagonal of M in its place.
             made += guess * half_difference(pivot**2 * half_difference(v))
-            return made - half_difference(pivot**2 * half_difference(made))
+            return np.asarray(made - half_difference(pivot**2 * half_difference(made)))
 
         values, vectors = _leftmost(apply, n, self.dimensions, self._start)
         self._guess, self._start = float(values.real.mean()), vectors.real.sum(axis=1)
@@ -153,7 +153,9 @@ def _leftmost(
     operator = LinearOperator((n, n), matvec=apply, dtype=np.float64)
     for space in (max(20, 4 * count), 80, 160):
         try:
-            values, vectors = eigs(operator, k=count + 1, which="SR", v0=start, ncv=min(space, n), tol=1e-12, maxiter=300)
+            values, vectors = eigs(
+                operator, k=count + 1, which="SR", v0=start, ncv=min(space, n), tol=1e-12, maxiter=300
+            )
         except ArpackNoConvergence:
             continue
         order = np.lexsort((values.imag, values.real))[:count]

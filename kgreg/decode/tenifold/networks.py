@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, sparse
@@ -11,14 +13,12 @@ from kgreg.errors import DataError
 from kgreg.nn.threads import use_threads
 from kgreg.progress import Progress, no_progress
 
-Matrix = NDArray[np.float32] | NDArray[np.float64] | sparse.csr_matrix
-
 
 def component_regression(x: NDArray[np.float64], components: int = 3) -> NDArray[np.float64]:
     """Regress every gene on the leading principal components of all other genes.
 
     With Z the standardised expression (mean 0, sd 1) and V the first right singular vectors of Z without gene k, the
-    scores ``S = Z V`` explain gene k by ``b = (S.T S)^-1 S.T z_k``, and the coefficients of the other genes are ``V b``.
+    scores ``S = Z V`` explain gene k by ``b = (S.T S)^-1 S.T z_k``, and the coefficients of other genes are ``V b``.
     All genes share one singular value decomposition: leaving one out takes ``z_k z_k.T`` from ``Z Z.T``, whose
     eigenvalues are then roots of a rational function (:mod:`kgreg.decode.tenifold.secular`). The result is that of one
     decomposition a gene, up to rounding.
@@ -92,7 +92,7 @@ def component_network(x: NDArray[np.float64], components: int = 3, quantile: flo
 
 
 def resampled_networks(
-    x: Matrix,
+    x: NDArray[Any] | sparse.csr_matrix,
     *,
     networks: int = 10,
     cells: int = 500,
@@ -116,7 +116,7 @@ def resampled_networks(
     made = []
     for i in range(networks):
         progress(f"network {i + 1} of {networks}", i / networks)
-        drawn = x[rng.integers(x.shape[0], size=cells)]
+        drawn: Any = x[rng.integers(x.shape[0], size=cells)]
         dense = drawn.toarray() if sparse.issparse(drawn) else np.asarray(drawn)
         made.append(component_network(dense.astype(np.float64), components, quantile))
     return made

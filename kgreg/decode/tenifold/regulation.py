@@ -7,11 +7,11 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import optimize, stats
 
 #: Over which genes the mean squared distance is taken that fold changes are relative to. "others": the genes that were
-#: not knocked out. "published": all but the largest distances, as many as genes were knocked out, which is what the code
-#: of the paper did.
+#: not knocked out. "published": all but the largest distances, as many as genes were knocked out, which is what the
+#: code of the paper did.
 Expectation = Literal["others", "published"]
 
 
@@ -38,9 +38,10 @@ def z_scores(distances: NDArray[np.float64], noise: float = 0.0) -> NDArray[np.f
         spread = floored.std(ddof=1)
         return (floored - floored.mean()) / spread if spread > 0 else np.zeros_like(floored)
     scaled = floored / stats.gmean(floored)  # the exponent does not depend on the unit
-    exponents = np.linspace(-2, 2, 401)
-    likelihood = [stats.boxcox_llf(exponent, scaled) for exponent in exponents]
-    transformed = stats.boxcox(scaled, lmbda=float(exponents[int(np.nanargmax(likelihood))]))
+    best = optimize.minimize_scalar(
+        lambda exponent: -float(stats.boxcox_llf(exponent, scaled)), bounds=(-2, 2), method="bounded"
+    )
+    transformed = stats.boxcox(scaled, lmbda=float(best.x))
     spread = transformed.std(ddof=1)
     return np.asarray((transformed - transformed.mean()) / spread) if spread > 0 else np.zeros_like(floored)
 

@@ -42,7 +42,7 @@ def component_weights(values: Any, projected: Any, components: int, weights: Any
             low, high = 0.0, 0.5 * gap
             for _ in range(200):
                 middle = 0.5 * (low + high)
-                if high - low <= 2e-16 * high or middle == low or middle == high:
+                if high - low <= 2e-16 * high or middle in (low, high):
                     break
                 total = 1.0
                 for j in range(r):

@@ -79,7 +79,7 @@ class GraphNetwork(GuidedNetwork):
         """Do one pass. In training with ``seeds``, over a sampled part of the graph."""
         design = self.design
         h = self._sampled(given.x) if self.training and design.seeds else self._whole(given.x)
-        levels = [h.flatten(1)] if self.cluster_genes else []
+        levels = self.changed([h.flatten(1)]) if self.cluster_genes else []
         if levels:
             h = levels[0].view(h.shape)
         parts = [h.mean(dim=1) if design.readout == "mean" else h.flatten(1)]

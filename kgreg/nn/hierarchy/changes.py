@@ -1,7 +1,8 @@
 """Kernels that follow a change of some inputs upwards; see :mod:`kgreg.nn.hierarchy.knockouts`.
 
-Arrays as in :mod:`kgreg.nn.hierarchy.kernels`. K knockouts, of which the k-th sets the columns ``columns[ptr[k]]`` to
-``columns[ptr[k + 1] - 1]`` from x to ``factors * x + values`` (both ``[R, I]``), and reaches the nodes ``node[reached[k]]`` and on, ascending.
+Arrays as in :mod:`kgreg.nn.hierarchy.kernels`. K knockouts, of which the k-th takes the columns ``columns[ptr[k]]`` to
+``columns[ptr[k + 1] - 1]`` from x to ``factors * x + values`` (both ``[R, I]``), and reaches the nodes
+``node[reached[k]]`` and on, ascending.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from kgreg.nn.hierarchy.kernels import read, read_sparse
 from kgreg.nn.hierarchy.rows import OPTIONS, activate, add_four, add_one
 
 #: Digest of the code that is compiled in here from elsewhere; see :mod:`kgreg.nn.hierarchy.rows`.
-MADE_WITH = "a6e09de6d788"
+MADE_WITH = "cbc783a3076a"
 
 
 @njit(**OPTIONS)
@@ -75,9 +76,7 @@ def _column(row: Any, x: Any, sparse: Any, r: Any, c: Any) -> None:
 
 
 @njit(parallel=True, **OPTIONS)
-def find_samples(
-    x: Any, sparse: Any, values: Any, factors: Any, ptr: Any, columns: Any, touched: Any
-) -> None:
+def find_samples(x: Any, sparse: Any, values: Any, factors: Any, ptr: Any, columns: Any, touched: Any) -> None:
     """Fill ``touched [K, B]``: whether a knockout changes an input of a sample, in any network."""
     for k in prange(touched.shape[0]):
         row = np.empty(touched.shape[1], values.dtype)

@@ -193,7 +193,7 @@ def _any_drops(p: Any, which: Any) -> Any:
 
 
 @njit(**OPTIONS)
-def _add_weighted(acc: Any, values: Any, shift: Any, weight: Any, which: Any, rows: Any) -> None:
+def add_weighted(acc: Any, values: Any, shift: Any, weight: Any, which: Any, rows: Any) -> None:
     """``acc += sum_j values[weight[j] + shift] * rows[which[j]]``, four rows a pass, a tile of samples at a time."""
     for b0 in range(0, acc.size, TILE):
         b1 = min(b0 + TILE, acc.size)
@@ -209,7 +209,7 @@ def _add_weighted(acc: Any, values: Any, shift: Any, weight: Any, which: Any, ro
 
 
 @njit(**OPTIONS)
-def _collect(acc: Any, values: Any, at: Any, stride: Any, rows: Any, p: Any, seed: Any, key: Any, scratch: Any) -> None:
+def collect(acc: Any, values: Any, at: Any, stride: Any, rows: Any, p: Any, seed: Any, key: Any, scratch: Any) -> None:
     """Add ``sum_m values[at + m * stride] * rows[m]`` to ``acc``, dropped as the value that was read was."""
     out = scratch if p > 0 and seed != 0 else acc
     if p > 0 and seed != 0:
@@ -292,13 +292,13 @@ def backward(P: Any, threads: Any, x: Any, sparse: Any, counts: Any, totals: Any
                     which = P.reader[P.reader_ptr[t] : P.reader_ptr[t + 1]]
                     all_rows, values = gradient[r], link_values[r]
                     for k in range(P.width[t]):
-                        _add_weighted(all_rows[P.start[t] + k], values, k, weight, which, all_rows)
+                        add_weighted(all_rows[P.start[t] + k], values, k, weight, which, all_rows)
                 else:
                     for e in range(P.parent_ptr[t], P.parent_ptr[t + 1]):
                         reader, position = P.parent[e], P.parent_position[e]
                         rows = gradient[r, P.start[reader] : P.start[reader] + P.width[reader]]
                         for k in range(P.width[t]):
-                            _collect(gradient[r, P.start[t] + k], link_values[r], P.link_offset[reader] + position + k,
+                            collect(gradient[r, P.start[t] + k], link_values[r], P.link_offset[reader] + position + k,
                                      P.fan[reader], rows, P.edge_dropout[reader], seed,
                                      P.key[reader] + position + k, scratch[0])  # fmt: skip
                 z, value_of = gradient[r, P.start[t] : P.start[t] + P.width[t]], scratch[0]
@@ -343,6 +343,6 @@ def backward(P: Any, threads: Any, x: Any, sparse: Any, counts: Any, totals: Any
         for e in range(P.column_ptr[i], P.column_ptr[i + 1]):
             t, place = P.column_node[e], P.column_position[e]
             n = P.input_ptr[t + 1] - P.input_ptr[t]
-            _collect(d_x[r, i], input_values[r], P.input_offset[t] + place, n,
+            collect(d_x[r, i], input_values[r], P.input_offset[t] + place, n,
                      gradient[r, P.start[t] : P.start[t] + P.width[t]], P.edge_dropout[t], seeds[r],
                      P.key[t] + P.fan[t] + place, scratch)  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,10 @@ from kgreg.nn.hierarchy.program import Index, Program, spans
 from kgreg.nn.sparse import SparsePattern, multiply
 
 _BITS = 0xFFFFFFFF
+
+
+#: Takes which rows these are and what they hold, ``[R, n, B]``; returns what stands there instead.
+Change = Callable[[slice, Tensor], Tensor]
 
 
 class Level(nn.Module):
@@ -117,13 +122,20 @@ class _Reads(nn.Module):
         return multiply(self.pattern, values.index_select(1, self.order), read, backend)
 
 
-def run_layers(levels: nn.ModuleList, x: Tensor, parameters: Parameters, step: Pass, backend: str) -> list[Tensor]:
-    """Return ``[R, rows, B]`` of every level for ``x [R, B, I]``; see :func:`kgreg.nn.hierarchy.fused.run_fused`."""
+def run_layers(
+    levels: nn.ModuleList, x: Tensor, parameters: Parameters, step: Pass, backend: str, change: Change | None = None
+) -> list[Tensor]:
+    """Return ``[R, rows, B]`` of every level for ``x [R, B, I]``; see :func:`kgreg.nn.hierarchy.fused.run_fused`.
+
+    What ``change`` makes of the rows of a level is what the levels above read.
+    """
     source = x.transpose(1, 2)
     rows: list[Tensor] = []
     for level in levels:
         below = torch.cat(rows, dim=1) if rows else source[:, :0]
-        rows.append(level(source, below, parameters, step, backend))
+        assert isinstance(level, Level)
+        own = level(source, below, parameters, step, backend)
+        rows.append(own if change is None else change(level.rows, own))
     return rows
 
 

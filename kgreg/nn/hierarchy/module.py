@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kgreg.errors import FitError
+from kgreg.nn.hierarchy.derivatives import Kept
 from kgreg.nn.hierarchy.fused import Parameters, Pass, Take, run_fused
 from kgreg.nn.hierarchy.inputs import SparseRows
 from kgreg.nn.hierarchy.knockouts import Sweep, sweep
-from kgreg.nn.hierarchy.layers import Level, run_layers
+from kgreg.nn.hierarchy.layers import Change, Level, run_layers
 from kgreg.nn.hierarchy.program import Index, Node, make_program
 
 #: "fused": one kernel for the whole pass (CPU). The others go level by level: "csr" (CPU), "triton" (CUDA), "reference"
@@ -189,11 +190,26 @@ class Hierarchy(nn.Module):
         backend = choose(backend, self.bias.device)
         return sweep(self, x, columns, values, factors, among, parameters or self.parameters_of(), backend)
 
-    def levels_of(self, x: Tensor, backend: Backend = "auto", parameters: Parameters | None = None) -> list[Tensor]:
-        """Return the activations level by level, each ``[R, rows, B]``, so that autograd sees what reads which."""
+    def levels_of(
+        self,
+        x: Tensor,
+        backend: Backend = "auto",
+        parameters: Parameters | None = None,
+        change: Change | None = None,
+    ) -> list[Tensor]:
+        """Return the activations level by level, each ``[R, rows, B]``, so that autograd sees what reads which.
+
+        ``change`` may put others in their place, which the levels above then read.
+        """
         backend = choose(backend, x.device)
+        if backend == "fused":
+            backend = "csr"
         step = self._step(x.shape, None, None)
-        return self._run_layers(x, parameters or self.parameters_of(), step, "csr" if backend == "fused" else backend)
+        return self._run_layers(x, parameters or self.parameters_of(), step, backend, change)
+
+    def keep(self, x: Tensor, parameters: Parameters | None = None) -> Kept:
+        """Compute ``x [R, B, n_inputs]`` by the kernel (CPU) in evaluation mode, for derivatives by every neuron."""
+        return Kept.of(self.program, x, parameters or self.parameters_of(), self._step(x.shape, None, None))
 
     def parameters_of(self) -> Parameters:
         """Return the module's own parameters."""
@@ -212,12 +228,14 @@ class Hierarchy(nn.Module):
     def _twin(self, x: Tensor, parameters: Parameters, step: Pass) -> Tensor:
         return torch.cat(self._run_layers(x, parameters, step, "csr"), dim=1)
 
-    def _run_layers(self, x: Tensor, parameters: Parameters, step: Pass, backend: str) -> list[Tensor]:
+    def _run_layers(
+        self, x: Tensor, parameters: Parameters, step: Pass, backend: str, change: Change | None = None
+    ) -> list[Tensor]:
         if self._levels is None:
             # Made when first needed: the kernel does without.
             self._levels = nn.ModuleList(Level(self.program, i) for i in range(len(self.program.level) - 1))
         self._levels.to(x.device)
-        return run_layers(self._levels, x, parameters, step, backend)
+        return run_layers(self._levels, x, parameters, step, backend, change)
 
     def rows(self, node: str) -> slice:
         """Return the neurons of a node."""

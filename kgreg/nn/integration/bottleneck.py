@@ -86,6 +86,7 @@ class BottleneckNetwork(GuidedNetwork):
         for layer in self.layers[: len(self.design.widths)]:
             activities.append(self.activation(layer(self.drop(hidden) if activities else hidden)))
             hidden = activities[-1]
+        (hidden,) = self.changed([hidden])
         passed = Passed(hidden, [hidden], _Encoded(activities, given.covariates))
         return passed._replace(outputs=self.head(self.read(passed)))
 

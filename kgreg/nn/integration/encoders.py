@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -20,6 +20,9 @@ from kgreg.nn.sparse import SparseLinear
 
 #: What the first layer of an encoder reads: all genes, or, with one neuron a term, the genes of that term.
 First = Literal["dense", "terms"]
+
+#: :meth:`kgreg.nn.guided.GuidedNetwork.changed`.
+Changed = Callable[[list[Tensor]], list[Tensor]]
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -101,10 +104,10 @@ class Views(nn.Module):
             self.bias = nn.Parameter(torch.zeros(n_neurons))
             self.norms = nn.ModuleList(BatchNorm(len(self.terms)) for _ in self.names) if norm else None
 
-    def forward(self, given: Given) -> tuple[list[Tensor], Tensor | None]:
+    def forward(self, given: Given, changed: Changed) -> tuple[list[Tensor], Tensor | None]:
         """Return what stands for every modality, ``[batch, size]``, and the neurons of the terms if there are any.
 
-        The latter are ``[batch, terms * modalities]``, and the former are computed from them.
+        The latter are ``[batch, terms * modalities]``, and the former are computed from them, as ``changed`` left them.
         """
         if not self.terms:
             return [given.x.index_select(1, getattr(self, f"columns_{m}")) for m in range(len(self.names))], None
@@ -120,7 +123,7 @@ class Views(nn.Module):
             if self.norms is not None:
                 there = self.norms[m](there)
             each.append(torch.zeros_like(own).index_copy(0, rows, torch.tanh(there)))
-        level = torch.stack(each, dim=2).flatten(1) * self.read
+        (level,) = changed([torch.stack(each, dim=2).flatten(1) * self.read])
         return list(level.reshape(shape).unbind(dim=2)), level
 
 

@@ -72,13 +72,12 @@ class LateNetwork(GuidedNetwork):
 
     def compute(self, given: Given) -> Passed:
         """See :meth:`kgreg.nn.guided.GuidedNetwork.compute`."""
-        views, terms = self.views(given)
+        views, terms = self.views(given, self.changed)
         beside = [] if given.covariates is None else [given.covariates]
-        hidden, outputs = [], []
-        for m, x in enumerate(views):
-            hidden.append(self.encoders[m](x, presence_of(given, m)))
-            outputs.append(self.heads[m](torch.cat([hidden[m], *beside], dim=1)))
-        each = torch.stack(outputs)
+        hidden = [self.encoders[m](x, presence_of(given, m)) for m, x in enumerate(views)]
+        if terms is None:
+            hidden = self.changed(hidden)
+        each = torch.stack([head(torch.cat([h, *beside], dim=1)) for head, h in zip(self.heads, hidden, strict=True)])
         return Passed(average_outputs(each, given.present, self.link), hidden if terms is None else [terms], each)
 
     def loss(self, passed: Passed, given: Given, target: Tensor, task_loss: TaskLoss) -> Tensor:

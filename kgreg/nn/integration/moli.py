@@ -97,10 +97,12 @@ class MoliNetwork(GuidedNetwork):
 
     def compute(self, given: Given) -> Passed:
         """See :meth:`kgreg.nn.guided.GuidedNetwork.compute`."""
-        views, terms = self.views(given)
+        views, terms = self.views(given, self.changed)
         embedded = [
             encoder(x, presence_of(given, m)) for m, (encoder, x) in enumerate(zip(self.encoders, views, strict=True))
         ]
+        if terms is None:
+            embedded = self.changed(embedded)
         levels = embedded if terms is None else [terms]
         joined = torch.cat(embedded, dim=1)
         if self.design.normalise:

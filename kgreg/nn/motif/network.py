@@ -150,6 +150,7 @@ class MotifNetwork(GuidedNetwork):
         z = (self._activate(pooled) - self.mean) / self.sd * self.kept
         if torch.is_grad_enabled() and not z.requires_grad:
             z.requires_grad_()  # of a frozen bank: what is learned is decoded by derivatives with respect to z
+        (z,) = self.changed([z])
         parts = [z]
         if self.de_novo is not None:
             parts.append(self.de_novo(new))

@@ -223,6 +223,7 @@ class OntologyAutoencoder(GuidedNetwork):
             assert self.dense_decoder is not None
             reconstruction = self.dense_decoder(shifted)
         assert activities is not None  # one of the two follows the hierarchy
+        (activities,) = self.changed([activities])
         extra = Reconstructed(reconstruction, mean, log_variance, latent, given.covariates)
         passed = Passed(activities, [activities], extra)
         return passed._replace(outputs=self.head(self.read(passed)))

@@ -178,6 +178,7 @@ class TermAutoencoder(GuidedNetwork):
             # A sample without any count has a total of 1: the logarithm of 0 is none.
             total = given.x.sum(dim=1, keepdim=True).clamp(min=1)
             decoded = torch.log_softmax(decoded, dim=1) + total.log()
+        (activities,) = self.changed([activities])
         outputs = self.head(_beside(activities, given.covariates))
         return Passed(outputs, [activities], Decoded(decoded, mean, log_variance, given.covariates))
 

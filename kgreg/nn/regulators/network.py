@@ -64,7 +64,7 @@ class RegulatorNetwork(GuidedNetwork):
             attention = attention * kept / (1 - self.design.factor_dropout)
         values = torch.einsum("btf,kfv->btkv", h, self.value)
         contributions = (attention.transpose(1, 2)[..., None] * values).flatten(2)
-        level = contributions.flatten(1)
+        (level,) = self.changed([contributions.flatten(1)])
         pooled = level.view_as(contributions).sum(dim=1)
         read = pooled if given.covariates is None else torch.cat([pooled, given.covariates], dim=1)
         read = nn.functional.dropout(read, self.design.dropout, self.training)

@@ -185,9 +185,10 @@ class SequenceNetwork(GuidedNetwork):
             top = tops[0]
             if len(tops) == 2:
                 top = torch.maximum(*tops) if self.strands == "max" else (tops[0] + tops[1]) / 2
-            levels = [top if level is None else level]
-            if level is not None:
-                maps = [_scaled(found, level) for found in maps]
+            levels = self.changed([top if level is None else level])
+            if levels[0] is not top:
+                (level,) = levels
+                maps = [_scaled(found, level, top) for found in maps]
         read = [self._read(strand, maps[number] if maps else None, beside) for number, strand in enumerate(strands)]
         if self.strands == "max":
             joint = torch.maximum(*read)
@@ -279,10 +280,10 @@ def _without_blocks(inputs: Inputs) -> Inputs:
     return replace(inputs, blocks={}, rows={name: rows for name, rows in inputs.rows.items() if name == "genes"})
 
 
-def _scaled(found: Tensor, level: Tensor) -> Tensor:
-    """Return a map as it is, of which derivatives exist with respect to ``level`` alone: as a factor of its filters."""
+def _scaled(found: Tensor, level: Tensor, top: Tensor) -> Tensor:
+    """Return a map with filters scaled by ``level`` over ``top``; derivatives exist with respect to ``level`` alone."""
     n, fixed = level.shape[1], found.detach()
-    value = level.detach()
+    value = top.detach()
     share = fixed[:, :n] / torch.where(value == 0, torch.ones_like(value), value)[:, :, None]
     own = fixed[:, :n] + share * (level - value)[:, :, None]
     return torch.cat([own, fixed[:, n:]], dim=1)

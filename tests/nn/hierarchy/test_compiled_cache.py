@@ -13,11 +13,13 @@ from types import ModuleType
 import pytest
 
 from kgreg.nn import laplacian_kernels
-from kgreg.nn.hierarchy import Program, changes, features, kernels, rows
+from kgreg.nn.hierarchy import Program, adjoints, changes, features, kernels, rows
 
 
 @pytest.mark.parametrize(
-    ("module", "calls"), [(kernels, [rows]), (features, [rows]), (changes, [rows, kernels])], ids=lambda m: str(m)[:40]
+    ("module", "calls"),
+    [(kernels, [rows]), (features, [rows]), (changes, [rows, kernels]), (adjoints, [rows, kernels])],
+    ids=lambda m: str(m)[:40],
 )
 def test_a_file_of_kernels_states_what_it_calls(module: ModuleType, calls: list[ModuleType]) -> None:
     digest = hashlib.sha256(",".join(Program._fields).encode())

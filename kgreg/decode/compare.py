@@ -1,0 +1,172 @@
+"""Two rankings beside each other: do they agree, and which nodes differ by more than networks do?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from kgreg.decode.explanation import Explanation
+from kgreg.decode.stability import TOP
+from kgreg.decode.tables import of_output
+from kgreg.errors import DataError, some
+
+#: Columns of :attr:`Comparison.agreement`.
+AGREEMENT = (
+    "kind", "output", "shared", "only_first", "only_second", "rank_correlation", "score_correlation", "top",
+    "overlap", "expected", "p",
+)  # fmt: skip
+
+#: Columns of :attr:`Comparison.nodes`.
+NODES = (
+    "kind", "output", "node", "label", "first", "second", "difference", "low", "high", "p", "q", "n_first", "n_second",
+    "rank_first", "rank_second",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What two rankings have in common.
+
+    Attributes
+    ----------
+    agreement
+        A row a kind of node and output: nodes that are ``shared``, or ``only_first``, ``only_second``; over the shared
+        ones Spearman's ``rank_correlation`` of the ranks and ``score_correlation`` of the scores, the ``overlap`` of
+        the ``top`` best, what of it is ``expected`` by chance, and its one-sided ``p`` (hypergeometric).
+    nodes
+        A row a shared node and output: ``first, second`` (scores), ``difference`` (first - second) with ``low, high``
+        (95 %) and ``p`` of Welch's t-test over the networks, ``q`` (Benjamini and Hochberg's within kind and output),
+        ``n_first, n_second`` (networks), ``rank_first, rank_second`` (among the shared); the smallest p first. The
+        intervals are NaN where either side has fewer than two networks. Networks that were trained on the same samples
+        are not independent: p speaks of folds and seeds, not of other samples.
+    """
+
+    agreement: pd.DataFrame
+    nodes: pd.DataFrame
+
+
+def compare_explanations(
+    first: Explanation, second: Explanation, *, kind: str | None = None, output: str | None = None, top: int = TOP
+) -> Comparison:
+    """Compare two rankings over the nodes that both have.
+
+    Parameters
+    ----------
+    first, second
+        With ``node_scores`` for differences with intervals; their scores must be of the same measure.
+    kind, output
+        One kind of node ("gene", "term"), one output. Default: all that both have.
+    top
+        How many nodes count as the best; half of the shared ones where there are fewer than twice as many.
+
+    Raises
+    ------
+    DataError
+        If one of them lacks the output or the kind, or they share no output or node.
+    """
+    tables = [_chosen(one.ranking, kind, output) for one in (first, second)]
+    shared = [name for name in dict.fromkeys(tables[0]["output"]) if name in set(tables[1]["output"])]
+    if not shared:
+        raise DataError(
+            f"The runs share no output: one has {some(tables[0]['output'])}, the other {some(tables[1]['output'])}.",
+            "Compare runs that learned the same.",
+        )
+    kinds = [name for name in dict.fromkeys(tables[0]["kind"]) if name in set(tables[1]["kind"])]
+    agreement, nodes = [], []
+    for name in shared:
+        networks = [_networks(one, name) for one in (first, second)]
+        for own in kinds:
+            sides = [t[(t["kind"] == own) & (t["output"] == name)].set_index("node") for t in tables]
+            both = sides[0].index[sides[0].index.isin(sides[1].index)]
+            if not len(both):
+                continue
+            a, b = (side.loc[both] for side in sides)
+            ranks = [side["rank"].rank(method="first").astype(int) for side in (a, b)]
+            counts = {
+                "shared": len(both),
+                "only_first": len(sides[0]) - len(both),
+                "only_second": len(sides[1]) - len(both),
+            }
+            agreement.append({"kind": own, "output": name, **counts, **_agreement(a, b, ranks, top)})
+            table = _differences(a, b, networks)
+            nodes.append(table.assign(kind=own, output=name, rank_first=ranks[0], rank_second=ranks[1]))
+    if not agreement:
+        raise DataError(
+            f"The runs share no node: one ranks {some(tables[0]['node'])}, the other {some(tables[1]['node'])}.",
+            "Compare runs over the same knowledge.",
+        )
+    found = pd.concat(nodes).reset_index()
+    return Comparison(pd.DataFrame(agreement)[list(AGREEMENT)], found[list(NODES)])
+
+
+def _chosen(ranking: pd.DataFrame, kind: str | None, output: str | None) -> pd.DataFrame:
+    chosen = ranking if output is None else of_output(ranking, output)
+    if kind is None:
+        return chosen
+    own = chosen[chosen["kind"] == kind]
+    if own.empty:
+        raise DataError(f"No node of kind '{kind}' was ranked.", f"The kinds are: {some(chosen['kind'])}.")
+    return own
+
+
+def _agreement(a: pd.DataFrame, b: pd.DataFrame, ranks: list[pd.Series[int]], top: int) -> dict[str, float]:
+    n = len(a)
+    best = min(top, max(1, n // 2))
+    overlap = int(((ranks[0] <= best) & (ranks[1] <= best)).sum())
+    return {
+        "rank_correlation": _spearman(*ranks),
+        "score_correlation": _spearman(a["score"], b["score"]),
+        "top": best,
+        "overlap": overlap,
+        "expected": best * best / n,
+        "p": float(stats.hypergeom.sf(overlap - 1, n, best, best)),
+    }
+
+
+def _spearman(a: pd.Series[Any], b: pd.Series[Any]) -> float:
+    known = a.notna() & b.notna()
+    if known.sum() < 3 or a[known].nunique() == 1 or b[known].nunique() == 1:
+        return float("nan")
+    return float(stats.spearmanr(a[known], b[known]).statistic)
+
+
+def _networks(explanation: Explanation, output: str) -> pd.DataFrame | None:
+    """Return the scores of the graph's networks, a row a network and a column a node; None if they were not kept."""
+    table = explanation.node_scores
+    if table.empty:
+        return None
+    own = table[(table["arm"] == "graph") & (table["output"] == output)]
+    return own.pivot_table(index=["fold", "replicate"], columns="node", values="score", observed=True)
+
+
+def _differences(a: pd.DataFrame, b: pd.DataFrame, networks: list[pd.DataFrame | None]) -> pd.DataFrame:
+    table = pd.DataFrame(
+        {"label": a["label"], "first": a["score"], "second": b["score"], "difference": a["score"] - b["score"]}
+    )
+    table = table.assign(n_first=a["n"].astype(int), n_second=b["n"].astype(int), low=np.nan, high=np.nan, p=np.nan)
+    if networks[0] is not None and networks[1] is not None and min(map(len, (networks[0], networks[1]))) > 1:
+        one, two = (side.reindex(columns=a.index).to_numpy(dtype=float) for side in (networks[0], networks[1]))
+        table["low"], table["high"], table["p"] = _welch(one, two, table["difference"].to_numpy(dtype=float))
+    table["q"] = np.nan
+    known = table["p"].notna()
+    if known.any():
+        table.loc[known, "q"] = stats.false_discovery_control(table.loc[known, "p"])
+    return table.rename_axis("node").sort_values("p", kind="stable")
+
+
+def _welch(
+    one: NDArray[np.float64], two: NDArray[np.float64], difference: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return 95 % interval and two-sided p of every difference of means; NaN where no score varies."""
+    parts = [side.var(axis=0, ddof=1) / len(side) for side in (one, two)]
+    error = parts[0] + parts[1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        freedom = error**2 / (parts[0] ** 2 / (len(one) - 1) + parts[1] ** 2 / (len(two) - 1))
+        half = stats.t.ppf(0.975, freedom) * np.sqrt(error)
+        p = 2 * stats.t.sf(np.abs(difference) / np.sqrt(error), freedom)
+    return difference - half, difference + half, np.where(error > 0, p, np.nan)

@@ -1,0 +1,38 @@
+"""Derivatives of values by the inputs and inner nodes of a network, through autograd."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from kgreg.nn.inputs import Derivatives, Value
+
+
+def derive(
+    outputs: Tensor,
+    values: Sequence[Value],
+    inputs: Tensor,
+    levels: Sequence[Tensor],
+    through: Callable[[Sequence[Tensor]], Tensor],
+) -> list[Derivatives]:
+    """Return the derivatives of each of ``values``.
+
+    Parameters
+    ----------
+    outputs
+        ``[batch, n_outputs]``.
+    inputs, levels
+        Leaf ``[1, batch, n_inputs]``, and the activations between it and the outputs. What the outputs do not depend on
+        has the derivative 0.
+    through
+        Brings derivatives by ``levels`` to ``[neurons, batch]``.
+    """
+    found = []
+    for value in values:
+        gradients = torch.autograd.grad(
+            value(outputs).sum(), [inputs, *levels], retain_graph=True, allow_unused=True, materialize_grads=True
+        )
+        found.append(Derivatives(gradients[0][0], through(gradients[1:])))
+    return found
