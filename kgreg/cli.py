@@ -14,6 +14,7 @@ from rich.markup import escape
 from kgreg import (
     __version__,
     cli_decode,
+    cli_export,
     cli_import,
     cli_knockout,
     cli_knowledge,
@@ -49,6 +50,7 @@ app.add_typer(cli_decode.app)
 app.add_typer(cli_knowledge.app)
 app.add_typer(cli_import.app)
 app.add_typer(cli_sequences.app)
+app.add_typer(cli_export.app)
 app.add_typer(cli_knockout.app)
 app.add_typer(cli_network.app)
 app.add_typer(cli_sweep.app)
