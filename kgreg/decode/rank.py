@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,7 @@ from kgreg.decode.controls import compare_with_controls, network_errors
 from kgreg.decode.degree import Degree, correct_degree
 from kgreg.decode.explanation import Explanation
 from kgreg.decode.importance import ALL, Measure
-from kgreg.decode.intervals import mean_interval
+from kgreg.decode.intervals import network_interval, overlap_of
 from kgreg.decode.network_scores import score_networks
 from kgreg.decode.nulls import MAIN_NULL, adjust, against_null, relative_sizes
 from kgreg.decode.redundancy import JACCARD, with_leads
@@ -66,7 +68,7 @@ def explain(
     -------
     Explanation
         Its ``ranking`` has the columns ``node, kind, label, level, n_genes, output, score`` (mean over the networks),
-        ``low, high`` (95 %, Student's t over the networks), ``n`` (networks), ``seed``, ``stability`` (share of
+        ``low, high`` (95 %, see :func:`kgreg.decode.intervals.network_interval`), ``n`` (networks), ``seed``, ``stability`` (share of
         networks that have the node among the ``top`` of its kind), ``z_rewired, p_rewired, q_rewired, z_labels,
         p_labels, q_labels`` (NaN without at least two draws of that null), ``null`` (the one the node is ranked
         against), ``null_mean`` (its mean score there), ``z, p, q`` (of that null), ``rank`` (within kind and
@@ -93,7 +95,9 @@ def explain(
         for kind in ("rewired", "labels")
         if any(name.startswith(kind) for name in arms)
     }
-    ranking = rank_scores(real, nulls, info, columns, top).assign(seed=result.seed)
+    folds = np.array([fold for fold, _ in scored.places["graph"]])[accepted["graph"]]
+    overlaps = [0.0 if measure == "activation" and name != ALL else overlap_of(result.splits) for name in columns]
+    ranking = rank_scores(real, nulls, info, columns, top, folds, overlaps).assign(seed=result.seed)
     ranking = with_leads(ranking, result.blueprint, jaccard)
     found = Explanation(
         ranking=rank_draws(ranking, scored.drawn, top, columns.index),
@@ -147,6 +151,8 @@ def rank_scores(
     info: pd.DataFrame,
     outputs: list[str],
     top: int = TOP,
+    folds: NDArray[Any] | None = None,
+    overlaps: Sequence[float] | None = None,
 ) -> pd.DataFrame:
     """Rank nodes by their score against the nulls.
 
@@ -164,12 +170,18 @@ def rank_scores(
         ``node, kind, label, level, n_genes``, one row a node.
     top
         How many nodes of a kind count as the best in ``stability``.
+    folds, overlaps
+        ``[n_networks]``, the fold of each network of ``real``, and for every output what
+        :func:`kgreg.decode.intervals.network_interval` takes. Default: every network is a fold of its own, and folds
+        have nothing in common.
     """
+    folds = np.arange(len(real)) if folds is None else folds
+    overlaps = [0.0] * len(outputs) if overlaps is None else overlaps
     kinds = info["kind"].to_numpy()
     frames = []
     for o, output in enumerate(outputs):
         values = real[:, :, o]
-        mean, low, high, n = mean_interval(values)
+        mean, low, high, n = network_interval(values, folds, overlaps[o])
         frame = info.assign(
             output=output, score=mean, low=low, high=high, n=n, stability=found_share(values, kinds, top)
         )
