@@ -154,7 +154,7 @@ def _show_differences(nodes: pd.DataFrame, n: int) -> None:
     output = "all" if "all" in names else names[0]
     for kind, own in nodes[nodes["output"] == output].groupby("kind", sort=False):
         networks = f"{own['n_first'].max()} and {own['n_second'].max()} networks"
-        title = f"Scores that differ most, {kind}, {output}; {networks}, 95 % intervals"
+        title = f"Scores that differ most, {kind}, {output}; 1 is the median size; {networks}, 95 % intervals"
         shown = Table(title=title, title_justify="left", title_style="bold")
         for name in ("label", "first (rank)", "second (rank)", "first - second", "p", "q"):
             shown.add_column(name, overflow="fold")
