@@ -99,7 +99,11 @@ def degree_rows(contents: ReportContents) -> list[dict[str, str]]:
     table = contents.tables.get("degree")
     if table is None or table.empty:
         return []
-    arms = {"graph": "the real graph", "rewired": "rewired graphs"}
+    arms = {
+        "graph": "score in the real graph",
+        "rewired": "score in rewired graphs",
+        "corrected": "z against rewired graphs",
+    }
     rows = table[table["output"] == ALL] if "output" in table and (table["output"] == ALL).any() else table
     return [
         {
