@@ -266,11 +266,12 @@ def test_a_page_that_is_too_large_has_its_tables_beside_it(made, tmp_path: Path)
     path = write_report(made, tmp_path / "report.html", largest=100_000)
     html = path.read_text(encoding="utf-8")
     names = set(download_tables(made))
-    assert {file.stem for file in (tmp_path / "report_files").iterdir()} == names
-    assert 'href="report_files/ranking.csv"' in html
+    assert {file.stem for file in (tmp_path / "report_tables").iterdir()} == names
+    (tmp_path / "report_tables" / "mine.txt").write_text("kept")
+    assert 'href="report_tables/ranking.csv"' in html
     assert "they lie as CSV files in the folder beside it" in words(html)
     assert 'id="table-ranking"' not in html
-    assert len(pd.read_csv(tmp_path / "report_files" / "ranking.csv")) == len(made.ranking)
+    assert len(pd.read_csv(tmp_path / "report_tables" / "ranking.csv")) == len(made.ranking)
     write_report(made, path)
-    assert not (tmp_path / "report_files").exists()
+    assert [file.name for file in (tmp_path / "report_tables").iterdir()] == ["mine.txt"]
     assert 'id="table-ranking"' in path.read_text(encoding="utf-8")
