@@ -74,9 +74,10 @@ def test_one_network_has_no_interval() -> None:
 
 def test_knockouts_tell_of_doses_and_matched_genes() -> None:
     made = contents()
-    table = made.knockouts.assign(dose=[0.0, 2.0] * (len(made.knockouts) // 2), n_null=100)
+    table = made.knockouts.assign(how=["silent", "dose 2"] * (len(made.knockouts) // 2), n_null=100)
     text = methods_paragraph(replace(made, knockouts=table))
-    assert "Doses were 0 and 2 times" in text
+    assert "to zero (to the lowest measured value, if that is below) and to 2 times what was measured in" in text
+    assert "inputs to altered in" in methods_paragraph(replace(made, knockouts=table.assign(how="altered")))
     assert "100 random genes of matched expression" in text
 
 
