@@ -20,6 +20,7 @@ from kgreg import (
     cli_knowledge,
     cli_network,
     cli_sequences,
+    cli_sweep,
     console,
 )
 from kgreg.cli_options import Form, RunArgument, continue_run, resumable, say
@@ -52,6 +53,7 @@ app.add_typer(cli_sequences.app)
 app.add_typer(cli_export.app)
 app.add_typer(cli_knockout.app)
 app.add_typer(cli_network.app)
+app.add_typer(cli_sweep.app)
 
 
 def _version(asked: bool) -> None:

@@ -168,7 +168,7 @@ def read_network(
         if table.empty:
             raise QueryError(
                 f"The query '{query.name}' found no links in {opened.location}.",
-                "Check its parameters; load a source of targets, such as collectri (`kgreg load collectri --fetched`).",
+                "Check its parameters; load a file of targets (`kgreg load tf_targets --file targets=collectri.csv`).",
             )
         matched = match_genes(list(genes), opened).matched
     names = dict(zip(matched["gene"], matched["feature"], strict=True))

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import anndata
+import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
@@ -13,6 +14,8 @@ from typer.testing import CliRunner, Result
 from kgreg.cli import app
 from kgreg.data.simulate.circuit import simulate_circuit
 from kgreg.errors import KgregError
+from kgreg.fetch import read_official_source
+from kgreg.store import load
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +67,21 @@ def test_propagate_writes_tables_and_cells(circuit: Path, tmp_path: Path) -> Non
 
 
 def test_networks_come_from_queries(circuit: Path, tmp_path: Path) -> None:
+    targets = tmp_path / "targets.csv"
+    targets.write_text("source,target,weight\nCTCF,CD79A,1\nCTCF,SYK,-1\nSPI1,SYK,1\n")
+    store = tmp_path / "store.lbug"
+    load(store, [read_official_source("tf_targets", files={"targets": targets})])
+    rng = np.random.default_rng(0)
+    factor = rng.gamma(4.0, 1.0, 80)
+    x = np.column_stack([factor, factor + rng.gamma(2.0, 0.2, 80), rng.gamma(4.0, 1.0, (80, 2))]).astype(np.float32)
+    cells = anndata.AnnData(x, var=pd.DataFrame(index=["CTCF", "CD79A", "SYK", "ACTB"]))
+    cells.write_h5ad(tmp_path / "cells.h5ad")
+    command = ("propagate", tmp_path / "cells.h5ad", "--network", "tf_targets", "-g", "CTCF", "--store", store)
+    done = kgreg(*command, "--bootstrap", "4", "--rewired", "0", "-o", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    changes = pd.read_csv(tmp_path / "out" / "changes.csv").set_index("gene")
+    assert changes.loc["CD79A", "high"] < -1
+    assert json.loads((tmp_path / "out" / "about.json").read_text())["links_in_data"] == 2
     assert "does not return the columns tf and target" in refused(
         "propagate", circuit / "data.h5ad", "--network", "go_terms", "-g", "TF01", "-o", tmp_path / "new"
     )
