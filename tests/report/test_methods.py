@@ -66,6 +66,13 @@ def test_what_was_not_done_is_not_claimed() -> None:
     assert not any("Benjamini" in line or "Maslov" in line for line in citations(contents(nulls=(), knockouts=())))
 
 
+def test_intervals_are_over_folds_or_seeds() -> None:
+    made = contents()
+    assert "by Student's t over the folds, corrected for the training samples" in methods_paragraph(made)
+    one = replace(made, metrics={**made.metrics, "folds": 1})
+    assert "by Student's t over seeds, on one held-out part" in methods_paragraph(one)
+
+
 def test_one_network_has_no_interval() -> None:
     made = contents()
     one = replace(made, ranking=made.ranking.assign(n=1, low=np.nan, high=np.nan))
