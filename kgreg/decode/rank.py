@@ -61,11 +61,11 @@ def explain(
     -------
     Explanation
         Its ``ranking`` has the columns ``node, kind, label, level, n_genes, output, score`` (mean over the networks),
-        ``low, high`` (95 %, see :func:`kgreg.decode.intervals.network_interval`), ``n`` (networks), ``seed``, ``stability`` (share of
-        networks that have the node among the ``top`` of its kind), ``z_rewired, p_rewired, q_rewired, z_labels,
-        p_labels, q_labels`` (NaN without at least two draws of that null), ``null`` (the one the node is ranked
-        against), ``null_mean`` (its mean score there), ``z, p, q`` (of that null), ``rank`` (within kind and
-        output, by ``z``, else by ``score``), ``lead`` (the node that stands for it and its near copies, see
+        ``low, high`` (95 %, see :func:`kgreg.decode.intervals.network_interval`), ``n`` (networks), ``seed``,
+        ``stability`` (share of networks that have the node among the ``top`` of its kind), ``z_rewired, p_rewired,
+        q_rewired, z_labels, p_labels, q_labels`` (NaN without at least two draws of that null), ``null`` (the one the
+        node is ranked against), ``null_mean`` (its mean score there), ``z, p, q`` (of that null), ``rank`` (within kind
+        and output, by ``z``, else by ``score``), ``lead`` (the node that stands for it and its near copies, see
         :func:`kgreg.decode.redundancy.with_leads`), ``top_probability`` (share of the bootstrap draws that rank it
         among the ``top``) and ``rank_low, rank_high`` (95 % of its ranks in them); NaN with one network, and where the
         bootstrap is off. ``node_scores`` and ``agreement``: see :mod:`kgreg.decode.stability`. ``controls``, where
