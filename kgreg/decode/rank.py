@@ -14,6 +14,7 @@ from kgreg.blueprint.kinds import RANKED_KINDS
 from kgreg.data.targets import ONE_OUTPUT
 from kgreg.decode.bootstrap import rank_draws
 from kgreg.decode.controls import compare_with_controls, network_errors
+from kgreg.decode.degree import Degree, correct_degree
 from kgreg.decode.explanation import Explanation
 from kgreg.decode.importance import ALL, Measure
 from kgreg.decode.intervals import network_interval, overlap_of
@@ -38,14 +39,16 @@ def explain(
     jaccard: float = JACCARD,
     top: int = TOP,
     bootstrap: int = DRAWS,
+    degree: Degree = "none",
 ) -> Explanation:
     """Score every node in every fold's network on that fold's test samples, and rank.
 
     Parameters
     ----------
     measure
-        See :func:`kgreg.decode.node_importance`. The ``all`` of "gradient" is relative to the other nodes of the same
-        network and kind, 0 for the least and 1 for the largest.
+        See :func:`kgreg.decode.node_importance`. The ``all`` of "gradient" and "central_difference" is relative to the
+        other nodes of the same network and kind, 0 for the least and 1 for the largest. Measures of a set of samples
+        ("rlipp", "correlation", "attention") have one score a network: the bootstrap draws networks alone.
     accept
         Networks of the graph and of control inputs with a larger error on their test samples (see
         :func:`kgreg.decode.controls.network_errors`) are left out. Default: none is.
@@ -56,6 +59,10 @@ def explain(
     bootstrap
         Draws of networks and of test samples that ranks are made from again, see
         :class:`kgreg.decode.bootstrap.Bootstrap`; 0: none.
+
+    degree
+        How scores are corrected for the connectivity of nodes before they are ranked, see
+        :func:`kgreg.decode.degree.correct_degree`; z against rewired graphs corrects for it in any case.
 
     Returns
     -------
@@ -77,8 +84,9 @@ def explain(
         If no network is accepted.
     """
     columns = [ALL] if result.samples.task in ONE_OUTPUT else [*result.outputs, ALL]
-    accepted = _accepted(result, accept)
+    accepted = accepted_networks(result, accept)
     scored = score_networks(result, columns, accepted["graph"], progress, measure=measure, draws=bootstrap)
+    scored = correct_degree(scored, result.blueprint, degree)
     arms, info, overall = scored.arms, scored.info, columns.index(ALL)
     kinds = info["kind"].to_numpy()
     real = arms["graph"][accepted["graph"]]
@@ -111,8 +119,16 @@ def explain(
     return replace(found, controls=table.assign(seed=result.seed))
 
 
-def _accepted(result: CrossValidation, accept: float | None) -> dict[str, NDArray[np.bool_]]:
-    """Return which networks of the graph and of each draw of control inputs are accepted, in the order of the jobs."""
+def accepted_networks(result: CrossValidation, accept: float | None) -> dict[str, NDArray[np.bool_]]:
+    """Return which networks of the graph and of each draw of control inputs are accepted, in the order of the jobs.
+
+    See :func:`explain`.
+
+    Raises
+    ------
+    DataError
+        If none is.
+    """
     jobs = [job for job in result.jobs if job.arm.kind in ("graph", "control")]
     errors = {} if accept is None else network_errors(result.predictions, jobs, result.samples)
     kept: dict[str, list[bool]] = {}

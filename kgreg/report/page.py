@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +24,12 @@ from kgreg.report import (
 )
 from kgreg.report.answers import answers
 from kgreg.report.contents import ReportContents
-from kgreg.report.downloads import download_rows, write_beside
+from kgreg.report.downloads import download_rows, remove_beside, write_beside
 from kgreg.report.drawing import MOST_OUTPUTS, all_figures
 from kgreg.report.embed import asset, figure_json, packed_json, packed_plotly, page_script, plotly_script, script_hash
 from kgreg.report.explorer import explorer_data
 from kgreg.report.knockout_tables import knockout_panels
+from kgreg.report.methods import citations, methods_paragraph
 from kgreg.report.numbers import count, fixed, name_of_arm, name_of_metric, plural
 
 _TEMPLATES = (
@@ -50,7 +49,7 @@ def write_report(contents: ReportContents, path: Path, *, largest: int = LARGEST
         The file to write. An existing report is replaced, and only once the new one is whole.
     largest
         A page of more bytes leaves the tables that can be taken from it out, and has them as CSV files in
-        ``<page>_files/`` beside it; it says so.
+        ``<page>_tables/`` beside it; it says so.
 
     Returns
     -------
@@ -68,7 +67,7 @@ def write_report(contents: ReportContents, path: Path, *, largest: int = LARGEST
         if len(text.encode()) > largest:
             text = render_report(contents, beside=write_beside(contents, path))
         else:
-            shutil.rmtree(path.with_name(f"{path.stem}_files"), ignore_errors=True)
+            remove_beside(path)
         replace_text(path, text)
     except OSError as error:
         raise OutputError(
@@ -86,7 +85,6 @@ def render_report(contents: ReportContents, *, beside: Mapping[str, str] | None 
     beside
         Table -> address of its CSV file; by default the page carries the tables itself.
     """
-    contents = replace(contents, knockouts=effect_tables.by_dose(contents.knockouts))
     drawn = all_figures(contents)
     script = page_script()
     explorer = explorer_data(contents)
@@ -149,8 +147,8 @@ def _context(contents: ReportContents) -> dict[str, Any]:
         "methods": confidence.method_rows(contents),
         "can_search": bool(outputs) and len(contents.ranking) > 0,
         "searched": _searched(contents),
-        "methods_text": "",
-        "citations": [],
+        "methods_text": methods_paragraph(contents),
+        "citations": citations(contents),
         "one_network": confidence.ONE_NETWORK if networks == 1 else "",
         "main_kind": contents.main_kind or "gene",
         "knockouts": knockout_panels(knockouts) if len(knockouts) else [],

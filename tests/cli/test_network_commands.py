@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import anndata
+import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
@@ -13,6 +14,8 @@ from typer.testing import CliRunner, Result
 from kgreg.cli import app
 from kgreg.data.simulate.circuit import simulate_circuit
 from kgreg.errors import KgregError
+from kgreg.fetch import read_official_source
+from kgreg.store import load
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +39,7 @@ def refused(*arguments: str | Path) -> str:
 def test_tenifold_writes_tables(circuit: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     command = ["tenifold", circuit / "data.h5ad", "-g", "TF01", "--set", "two=TF02,TF03", "--layer", "counts"]
-    small = ["--replicates", "2", "--null", "2", "--networks", "2", "--cells", "80", "--output", folder]
+    small = ["--replicates", "2", "--null", "4", "--networks", "2", "--cells", "80", "--output", folder]
     done = kgreg(*command, *small)
     assert done.exit_code == 0, done.output
     assert "TF01 knocked out" in done.output
@@ -46,6 +49,17 @@ def test_tenifold_writes_tables(circuit: Path, tmp_path: Path) -> None:
     assert set(pd.read_parquet(folder / "network.parquet")["regulator"]) <= {"TF01", "TF02", "TF03"}
     assert json.loads((folder / "about.json").read_text())["knockouts"]["two"] == ["TF02", "TF03"]
     assert "not empty" in refused(*command, *small)
+    # Gene sets: the targets of every factor, as the circuit has them.
+    links = pd.read_csv(circuit / "links.csv")
+    sets = tmp_path / "factors.gmt"
+    real = links[links["type_a"]].groupby("tf")["target"]
+    sets.write_text("".join(f"{tf}\tlinks\t" + "\t".join(genes) + "\n" for tf, genes in real))
+    done = kgreg(*command, *small, "--force", "--sets", sets)
+    assert done.exit_code == 0, done.output
+    enriched = pd.read_csv(folder / "enrichment.csv")
+    assert set(enriched["output"]) == {"TF01", "two"}
+    assert set(enriched["null"]) == {"random knockouts"}
+    assert enriched["p_null"].between(0, 1).all()
     assert kgreg(*command, *small, "--force", "--null", "0").exit_code == 0
 
 
@@ -64,6 +78,21 @@ def test_propagate_writes_tables_and_cells(circuit: Path, tmp_path: Path) -> Non
 
 
 def test_networks_come_from_queries(circuit: Path, tmp_path: Path) -> None:
+    targets = tmp_path / "targets.csv"
+    targets.write_text("source,target,weight\nCTCF,CD79A,1\nCTCF,SYK,-1\nSPI1,SYK,1\n")
+    store = tmp_path / "store.lbug"
+    load(store, [read_official_source("tf_targets", files={"targets": targets})])
+    rng = np.random.default_rng(0)
+    factor = rng.gamma(4.0, 1.0, 80)
+    x = np.column_stack([factor, factor + rng.gamma(2.0, 0.2, 80), rng.gamma(4.0, 1.0, (80, 2))]).astype(np.float32)
+    cells = anndata.AnnData(x, var=pd.DataFrame(index=["CTCF", "CD79A", "SYK", "ACTB"]))
+    cells.write_h5ad(tmp_path / "cells.h5ad")
+    command = ("propagate", tmp_path / "cells.h5ad", "--network", "tf_targets", "-g", "CTCF", "--store", store)
+    done = kgreg(*command, "--bootstrap", "4", "--rewired", "0", "-o", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    changes = pd.read_csv(tmp_path / "out" / "changes.csv").set_index("gene")
+    assert changes.loc["CD79A", "high"] < -1
+    assert json.loads((tmp_path / "out" / "about.json").read_text())["links_in_data"] == 2
     assert "does not return the columns tf and target" in refused(
         "propagate", circuit / "data.h5ad", "--network", "go_terms", "-g", "TF01", "-o", tmp_path / "new"
     )

@@ -84,7 +84,7 @@ def test_the_genes_that_express_a_class_are_a_set_of_it(runs: tuple[Run, Run], t
     code, text, _ = cli("enrich", runs[0].path, "--sets", path)
     assert code == 0
     assert "1 genes of the sets are not in the network" in text
-    assert "against networks on permuted labels" in text
+    assert "null: networks on permuted labels" in text
 
 
 def test_what_is_asked_wrongly_is_told(runs: tuple[Run, Run], tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_two_runs_are_compared_over_what_they_share(runs: tuple[Run, Run]) -> No
     code, text, _ = cli("compare", runs[0].path, runs[1].path, "--kind", "gene")
     assert code == 0
     assert "balanced accuracy" in text
-    assert "Scores that differ most, gene, all; 4 and 2 networks" in text
+    assert "Scores that differ most, gene, all; 1 is the median size; 4 and 2 networks" in text
     code, text, _ = cli("compare", runs[0].path, runs[1].path, "--table", "agreement", "-f", "csv")
     assert len(pd.read_csv(io.StringIO(text))) == 8
     code, _, text = cli("compare", runs[0].path, runs[1].path, "--for", "tee")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,17 @@ from kgreg.errors import DataError
 
 _NEAREST = 3  # names that are offered instead of one that nobody knows
 _LIKE = 0.6  # the least likeness of a name that is offered, as difflib measures it
+
+_NO_PLACE = "the network has no place for it: no subsystem that was kept is annotated with it"
+_OUTCOMES = {
+    "symbol": _NO_PLACE,
+    "alias": _NO_PLACE,
+    "constant": "its values are constant",
+    "repeated": "another feature is the same gene",
+    "ambiguous": "its name is ambiguous",
+    "unknown": "no gene of the knowledge has this name",
+    "unmapped": "it is of no gene",
+}
 
 
 @dataclass(frozen=True)
@@ -74,7 +85,7 @@ class InputGenes:
             said = f"{row['reason']} ({row['step']})"
             elsewhere |= {str(name): f"left out of the network: {said}" for name in (row["id"], row["label"])}
         if matching is not None:
-            elsewhere |= _became(matching, place)
+            elsewhere = _became(matching, place) | elsewhere
         features = inputs.groupby("node", sort=False)["feature"].first()
         positions = [np.asarray(rows[node], dtype=np.int64) for node in rows]
         return cls(nodes, labels, [str(f) for f in features], positions, place, elsewhere)
@@ -93,7 +104,7 @@ class InputGenes:
         """
         if not len(names):
             raise DataError("A knockout names no gene.", "List at least one gene.")
-        missing = [name for name in names if name not in self._place]
+        missing = list(dict.fromkeys(name for name in names if name not in self._place))
         if missing:
             hints = [self._about(name) for name in missing[:5]]
             raise DataError(
@@ -102,6 +113,18 @@ class InputGenes:
             )
         return list(dict.fromkeys(self._place[name] for name in names))
 
+    def find_each(self, knockouts: Mapping[str, Sequence[str]]) -> dict[str, list[int]]:
+        """Return the numbers of the genes of every knockout; genes that are not there are all named at once.
+
+        Raises
+        ------
+        DataError
+            As :meth:`find`.
+        """
+        if all(len(names) for names in knockouts.values()):
+            self.find([name for names in knockouts.values() for name in names])
+        return {knockout: self.find(names) for knockout, names in knockouts.items()}
+
     def inputs_of(self, genes: Sequence[int]) -> NDArray[np.int64]:
         """Return the positions of the inputs of genes, together."""
         return np.concatenate([self.positions[g] for g in genes])
@@ -109,11 +132,16 @@ class InputGenes:
     def _about(self, name: str) -> str:
         if name in self._elsewhere:
             return f"{name} is {self._elsewhere[name]}."
-        by_case = {known.casefold(): known for known in (*self._elsewhere, *self._place)}
-        near = difflib.get_close_matches(name.casefold(), by_case, _NEAREST, _LIKE)
+        near = nearest(name, [*self._elsewhere, *self._place])
         if not near:
             return f"{name}: neither the data nor the network have a name like it."
-        return f"{name}: did you mean {' or '.join(by_case[one] for one in near)}?"
+        return f"{name}: did you mean {' or '.join(near)}?"
+
+
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """Return up to three known names that are like a name, whatever their case."""
+    by_case = {one.casefold(): one for one in known}
+    return [by_case[one] for one in difflib.get_close_matches(name.casefold(), by_case, _NEAREST, _LIKE)]
 
 
 def _became(matching: Matching, place: Mapping[str, int]) -> dict[str, str]:
@@ -121,8 +149,6 @@ def _became(matching: Matching, place: Mapping[str, int]) -> dict[str, str]:
     found: dict[str, str] = {}
     for row in matching.table.to_dict("records"):
         note = row["note"] if isinstance(row["note"], str) else ""
-        said = f"in the data, but no input: {row['outcome']}" + (f" ({note})" if note else "")
-        if row["outcome"] in ("symbol", "alias"):
-            said = "in the data, but the network has no place for it: no subsystem that was kept is annotated with it"
+        said = f"in the data, but {_OUTCOMES.get(row['outcome'], row['outcome'])}" + (f" ({note})" if note else "")
         found |= {str(name): said for name in (row["feature"], row["label"]) if name and name not in place}
     return found
