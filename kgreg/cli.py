@@ -11,7 +11,18 @@ import typer
 from rich.logging import RichHandler
 from rich.markup import escape
 
-from kgreg import __version__, cli_decode, cli_import, cli_knockout, cli_knowledge, cli_network, cli_sequences, console
+from kgreg import (
+    __version__,
+    cli_decode,
+    cli_export,
+    cli_import,
+    cli_knockout,
+    cli_knowledge,
+    cli_network,
+    cli_sequences,
+    cli_sweep,
+    console,
+)
 from kgreg.cli_options import Form, RunArgument, continue_run, resumable, say
 from kgreg.errors import KgregError
 from kgreg.resources import recipe_file
@@ -39,8 +50,10 @@ app.add_typer(cli_decode.app)
 app.add_typer(cli_knowledge.app)
 app.add_typer(cli_import.app)
 app.add_typer(cli_sequences.app)
+app.add_typer(cli_export.app)
 app.add_typer(cli_knockout.app)
 app.add_typer(cli_network.app)
+app.add_typer(cli_sweep.app)
 
 
 def _version(asked: bool) -> None:

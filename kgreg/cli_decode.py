@@ -74,19 +74,19 @@ def enrich(
 def _show_enrichment(table: pd.DataFrame, n: int) -> None:
     for (collection, method), part in table.groupby(["collection", "method"], sort=False):
         null = part["null"].iloc[0]
-        against = "" if null == "none" else f"; p null: against networks on {_NULLS[null]}"
+        ps = [name for name in ("p", "q", "p_null", "q_null", "p_rewired") if part[name].notna().any()]
+        against = "" if null == "none" else f"; null: networks on {_NULLS[null]}"
         title = f"{collection}, {method}: best {n} sets of every output{against}"
         shown = Table(title=title, title_justify="left", title_style="bold")
         effect = "above others" if method == "rank" else "times expected"
-        for name in ("output", "set", "genes", effect, "p", "q", *(["p null"] if against else []), "leading genes"):
+        for name in ("output", "set", "genes", effect, *(name.replace("_", " ") for name in ps), "leading genes"):
             shown.add_column(name, overflow="fold")
         for output, own in part.groupby("output", sort=False):
             for at, row in enumerate(console.records(own.head(n))):
                 genes = f"{row['genes_in_set']}" if method == "rank" else f"{row['overlap']} of {row['genes_in_set']}"
                 size = f"{row['statistic']:.0%}" if method == "rank" else f"{row['statistic']:.2g}"
-                ps = [f"{row[name]:.2g}" for name in ("p", "q", *(["p_null"] if against else []))]
                 leading = ", ".join(row["leading"].split(", ")[:6])
-                cells = [output if at == 0 else "", row["label"], genes, size, *ps, leading]
+                cells = [output if at == 0 else "", row["label"], genes, size, *(_p(row[name]) for name in ps), leading]
                 shown.add_row(*(escape(str(cell)) for cell in cells), end_section=at == min(n, len(own)) - 1)
         console.out.print(shown)
 

@@ -41,6 +41,11 @@ def knockout(
         Path | None,
         typer.Option("--per-sample", help="Also write the effect on every sample: .h5ad, .parquet or .csv."),
     ] = None,
+    drugs: Annotated[
+        str | None,
+        typer.Option("--drugs", help="DRUG,DRUG,...: the knockouts under each of them; without genes, pairs of drugs."),
+    ] = None,
+    by: Annotated[str, typer.Option("--by", help="Column of obs that names the drug of a sample.")] = "drug",
     random: Annotated[
         int | None, typer.Option("--random", min=0, help="Random genes expressed alike to compare with.")
     ] = None,
@@ -54,6 +59,8 @@ def knockout(
 
     [dim]Example:[/]  kgreg knockout runs/one --pairs CD79A,CD79B,MS4A1
 
+    [dim]Example:[/]  kgreg knockout runs/drugcell BRAF --drugs dabrafenib,paclitaxel
+
     [dim]Example:[/]  kgreg knockout runs/one --all --format csv > every-gene.csv
     """
     asked = {gene: [gene] for gene in genes or []}
@@ -62,9 +69,21 @@ def knockout(
         if not found:
             raise ExperimentError(f"'{text}' is not of the form NAME=GENE,GENE.", "For example: --set CD3=CD3D,CD3E.")
         asked[name.strip()] = _listed(listed)
-    if sum((bool(asked), pairs is not None, every)) > 1:
+    if sum((bool(asked), pairs is not None, every)) > 1 or (drugs is not None and (pairs is not None or every)):
         raise ExperimentError("Genes, --pairs and --all are three different tables.", "Ask for one at a time.")
     changed = _changed(dose, value, random, threads)
+    if drugs is not None:
+        if form == "text":
+            raise ExperimentError("There are no sentences on drugs.", "Use --format table, csv or json.")
+        with console.progress_bar("starting") as progress:
+            from kgreg.runs.knocking import compare_drugs
+
+            compared = compare_drugs(folder, _listed(drugs), asked, by=by, progress=progress, **changed)
+        if form == "table":
+            size = "difference" if asked else "gain"
+            compared = compared.sort_values(size, key=abs, ascending=False, kind="stable").head(top)
+        console.write_frame(compared, form)
+        return
     if per_sample is not None and not asked:
         raise ExperimentError("--per-sample needs genes or a --set.", "Name the knockouts to follow in every sample.")
     if asked or pairs is not None or every:

@@ -234,7 +234,7 @@ def show_sweep(table: pd.DataFrame, n: int = 5) -> None:
     outputs = own if len(own) else outputs
     shown = Table(
         title=f"Knockouts of {outputs['gene'].nunique():,} genes, one by one: change of the predicted "
-        f"{outputs['unit'].iloc[0]}; * q < 0.05 against genes expressed alike",
+        f"{outputs['unit'].iloc[0]}; * the interval leaves out 0",
         title_justify="left",
         title_style="bold",
         show_lines=True,
@@ -244,7 +244,8 @@ def show_sweep(table: pd.DataFrame, n: int = 5) -> None:
     for target, rows in outputs.groupby("target", sort=False):
         best = rows.sort_values("delta", key=abs, ascending=False, kind="stable").head(n)
         lines = [
-            f"{row['gene']}{'*' if row['q'] < 0.05 else ''} {with_interval(row, 'delta', '+')}" for row in records(best)
+            f"{row['gene']}{'*' if row['low'] > 0 or row['high'] < 0 else ''} {with_interval(row, 'delta', '+')}"
+            for row in records(best)
         ]
         shown.add_row(escape(str(target)), escape("\n".join(lines)))
     _caption(shown, outputs)

@@ -248,22 +248,37 @@ class NullsSection(Section):
     replicates: Annotated[int, Field(ge=1)] | None = None
 
 
+#: :data:`kgreg.decode.importance.Measure`, without what it takes to compute them.
+Measure = Literal[
+    "activation", "gradient", "gradient_x_input", "integrated_gradients", "conductance", "deeplift",
+    "expected_gradients", "ablation", "central_difference", "rlipp", "correlation", "attention",
+]  # fmt: skip
+
+
 class DecodeSection(Section):
     """``[decode]``: what a node's importance is, and which networks it is read from.
 
-    ``measure`` "activation": gradient x activation; "gradient": the derivative of the prediction with respect to the
-    node. ``accept``: networks with a larger error on their test samples are left out. ``jaccard``: from which Jaccard
-    index of their genes on two terms are near copies, of which lists show the best. ``enrichment``: collections of gene
-    sets (see :mod:`kgreg.decode.enrichment`) that the ranked genes are held against. ``top``: how many nodes of a kind
-    count as the best where stability is measured. ``bootstrap``: draws that ranks are made again from (0: none).
+    ``measure``: see :func:`kgreg.decode.node_importance`; ``also``: other measures, compared with it. ``degree``: how
+    scores are corrected for connectivity, see :func:`kgreg.decode.degree.correct_degree`. ``accept``: networks with a
+    larger error on their test samples are left out. ``jaccard``: from which Jaccard index of their genes on two terms
+    are near copies, of which lists show the best. ``enrichment``: collections of gene sets (see
+    :mod:`kgreg.decode.enrichment`) that the ranked genes are held against. ``top``: how many nodes of a kind count as
+    the best where stability is measured. ``bootstrap``: draws that ranks are made again from (0: none).
     """
 
-    measure: Literal["activation", "gradient"] = "activation"
+    measure: Measure = "activation"
+    also: list[Measure] = []
+    degree: Literal["none", "pnet", "regression"] = "none"
     accept: Annotated[float, Field(gt=0, le=1)] | None = None
     jaccard: Annotated[float, Field(gt=0, le=1)] = 0.5
     enrichment: list[str] | None = None
     top: Annotated[int, Field(ge=1)] = 20
     bootstrap: Annotated[int, Field(ge=0, le=100_000)] = 200
+
+    @field_validator("also")
+    @classmethod
+    def _each_once(cls, value: list[str]) -> list[str]:
+        return list(dict.fromkeys(value))
 
     @field_validator("accept", mode="before")
     @classmethod

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,9 +14,10 @@ from kgreg.blueprint.kinds import RANKED_KINDS
 from kgreg.data.targets import ONE_OUTPUT
 from kgreg.decode.bootstrap import rank_draws
 from kgreg.decode.controls import compare_with_controls, network_errors
+from kgreg.decode.degree import Degree, correct_degree
 from kgreg.decode.explanation import Explanation
 from kgreg.decode.importance import ALL, Measure
-from kgreg.decode.intervals import mean_interval
+from kgreg.decode.intervals import network_interval, overlap_of
 from kgreg.decode.network_scores import score_networks
 from kgreg.decode.nulls import MAIN_NULL, adjust, against_null, relative_sizes
 from kgreg.decode.redundancy import JACCARD, with_leads
@@ -36,14 +39,16 @@ def explain(
     jaccard: float = JACCARD,
     top: int = TOP,
     bootstrap: int = DRAWS,
+    degree: Degree = "none",
 ) -> Explanation:
     """Score every node in every fold's network on that fold's test samples, and rank.
 
     Parameters
     ----------
     measure
-        See :func:`kgreg.decode.node_importance`. The ``all`` of "gradient" is relative to the other nodes of the same
-        network and kind, 0 for the least and 1 for the largest.
+        See :func:`kgreg.decode.node_importance`. The ``all`` of "gradient" and "central_difference" is relative to the
+        other nodes of the same network and kind, 0 for the least and 1 for the largest. Measures of a set of samples
+        ("rlipp", "correlation", "attention") have one score a network: the bootstrap draws networks alone.
     accept
         Networks of the graph and of control inputs with a larger error on their test samples (see
         :func:`kgreg.decode.controls.network_errors`) are left out. Default: none is.
@@ -55,15 +60,19 @@ def explain(
         Draws of networks and of test samples that ranks are made from again, see
         :class:`kgreg.decode.bootstrap.Bootstrap`; 0: none.
 
+    degree
+        How scores are corrected for the connectivity of nodes before they are ranked, see
+        :func:`kgreg.decode.degree.correct_degree`; z against rewired graphs corrects for it in any case.
+
     Returns
     -------
     Explanation
         Its ``ranking`` has the columns ``node, kind, label, level, n_genes, output, score`` (mean over the networks),
-        ``low, high`` (95 %, Student's t over the networks), ``n`` (networks), ``seed``, ``stability`` (share of
-        networks that have the node among the ``top`` of its kind), ``z_rewired, p_rewired, q_rewired, z_labels,
-        p_labels, q_labels`` (NaN without at least two draws of that null), ``null`` (the one the node is ranked
-        against), ``null_mean`` (its mean score there), ``z, p, q`` (of that null), ``rank`` (within kind and
-        output, by ``z``, else by ``score``), ``lead`` (the node that stands for it and its near copies, see
+        ``low, high`` (95 %, see :func:`kgreg.decode.intervals.network_interval`), ``n`` (networks), ``seed``,
+        ``stability`` (share of networks that have the node among the ``top`` of its kind), ``z_rewired, p_rewired,
+        q_rewired, z_labels, p_labels, q_labels`` (NaN without at least two draws of that null), ``null`` (the one the
+        node is ranked against), ``null_mean`` (its mean score there), ``z, p, q`` (of that null), ``rank`` (within kind
+        and output, by ``z``, else by ``score``), ``lead`` (the node that stands for it and its near copies, see
         :func:`kgreg.decode.redundancy.with_leads`), ``top_probability`` (share of the bootstrap draws that rank it
         among the ``top``) and ``rank_low, rank_high`` (95 % of its ranks in them); NaN with one network, and where the
         bootstrap is off. ``node_scores`` and ``agreement``: see :mod:`kgreg.decode.stability`. ``controls``, where
@@ -75,8 +84,9 @@ def explain(
         If no network is accepted.
     """
     columns = [ALL] if result.samples.task in ONE_OUTPUT else [*result.outputs, ALL]
-    accepted = _accepted(result, accept)
+    accepted = accepted_networks(result, accept)
     scored = score_networks(result, columns, accepted["graph"], progress, measure=measure, draws=bootstrap)
+    scored = correct_degree(scored, result.blueprint, degree)
     arms, info, overall = scored.arms, scored.info, columns.index(ALL)
     kinds = info["kind"].to_numpy()
     real = arms["graph"][accepted["graph"]]
@@ -85,7 +95,9 @@ def explain(
         for kind in ("rewired", "labels")
         if any(name.startswith(kind) for name in arms)
     }
-    ranking = rank_scores(real, nulls, info, columns, top).assign(seed=result.seed)
+    folds = np.array([fold for fold, _ in scored.places["graph"]])[accepted["graph"]]
+    overlaps = [0.0 if measure == "activation" and name != ALL else overlap_of(result.splits) for name in columns]
+    ranking = rank_scores(real, nulls, info, columns, top, folds, overlaps).assign(seed=result.seed)
     ranking = with_leads(ranking, result.blueprint, jaccard)
     found = Explanation(
         ranking=rank_draws(ranking, scored.drawn, top, columns.index),
@@ -107,8 +119,16 @@ def explain(
     return replace(found, controls=table.assign(seed=result.seed))
 
 
-def _accepted(result: CrossValidation, accept: float | None) -> dict[str, NDArray[np.bool_]]:
-    """Return which networks of the graph and of each draw of control inputs are accepted, in the order of the jobs."""
+def accepted_networks(result: CrossValidation, accept: float | None) -> dict[str, NDArray[np.bool_]]:
+    """Return which networks of the graph and of each draw of control inputs are accepted, in the order of the jobs.
+
+    See :func:`explain`.
+
+    Raises
+    ------
+    DataError
+        If none is.
+    """
     jobs = [job for job in result.jobs if job.arm.kind in ("graph", "control")]
     errors = {} if accept is None else network_errors(result.predictions, jobs, result.samples)
     kept: dict[str, list[bool]] = {}
@@ -131,6 +151,8 @@ def rank_scores(
     info: pd.DataFrame,
     outputs: list[str],
     top: int = TOP,
+    folds: NDArray[Any] | None = None,
+    overlaps: Sequence[float] | None = None,
 ) -> pd.DataFrame:
     """Rank nodes by their score against the nulls.
 
@@ -148,12 +170,18 @@ def rank_scores(
         ``node, kind, label, level, n_genes``, one row a node.
     top
         How many nodes of a kind count as the best in ``stability``.
+    folds, overlaps
+        ``[n_networks]``, the fold of each network of ``real``, and for every output what
+        :func:`kgreg.decode.intervals.network_interval` takes. Default: every network is a fold of its own, and folds
+        have nothing in common.
     """
+    folds = np.arange(len(real)) if folds is None else folds
+    overlaps = [0.0] * len(outputs) if overlaps is None else overlaps
     kinds = info["kind"].to_numpy()
     frames = []
     for o, output in enumerate(outputs):
         values = real[:, :, o]
-        mean, low, high, n = mean_interval(values)
+        mean, low, high, n = network_interval(values, folds, overlaps[o])
         frame = info.assign(
             output=output, score=mean, low=low, high=high, n=n, stability=found_share(values, kinds, top)
         )

@@ -64,9 +64,9 @@ def agreement(values: NDArray[np.float64], top: int = TOP) -> dict[str, float]:
     Returns
     -------
     dict
-        ``rank_correlation``: Spearman's rho, ``top_overlap``: Jaccard index of the ``top`` best, both means over the
-        pairs of networks; ``kendall_w`` and its ``p``, see :func:`kendall_w`; ``networks``: n. NaN with fewer than two
-        networks or three nodes.
+        ``rank_correlation``: Spearman's rho, ``top_overlap``: Jaccard index of the ``top`` best (NaN where there are no
+        more nodes than these), both means over the pairs of networks; ``kendall_w`` and its ``p``, see
+        :func:`kendall_w`; ``networks``: n. NaN with fewer than two networks or three nodes.
     """
     values = values[np.isfinite(values).any(axis=1)]
     values = values[:, np.isfinite(values).all(axis=0)]
@@ -88,7 +88,8 @@ def agreement(values: NDArray[np.float64], top: int = TOP) -> dict[str, float]:
     w, p = kendall_w(values)
     return {
         "rank_correlation": float(known.mean()) if len(known) else float("nan"),
-        "top_overlap": float(np.mean(shared / (2 * size - shared))),
+        # Where all nodes are among the best, that they are says nothing.
+        "top_overlap": float(np.mean(shared / (2 * size - shared))) if size < n_nodes else float("nan"),
         "networks": n,
         "kendall_w": w,
         "p": p,

@@ -34,5 +34,6 @@ def derive(
         gradients = torch.autograd.grad(
             value(outputs).sum(), [inputs, *levels], retain_graph=True, allow_unused=True, materialize_grads=True
         )
-        found.append(Derivatives(gradients[0][0], through(gradients[1:])))
+        neurons = through(gradients[1:]) if levels else outputs.new_zeros(0, len(outputs))
+        found.append(Derivatives(gradients[0][0], neurons))
     return found

@@ -20,7 +20,10 @@ _NAMED = 8
 
 
 def volcano_plot(effects: pd.DataFrame, target: str, group: str = ALL, unit: str = "change of the output") -> Any:
-    """Return the effect of every knockout on an output against its evidence, -log10 q, or p where there is no q.
+    """Return the effect of every knockout on an output against its evidence, -log10 p.
+
+    Coloured are effects whose interval does not hold zero. (p compares a gene with genes that are expressed alike; in a
+    sweep they are each other's null, so that p has a least value and q is seldom small.)
 
     Parameters
     ----------
@@ -28,11 +31,11 @@ def volcano_plot(effects: pd.DataFrame, target: str, group: str = ALL, unit: str
         A sweep (``label`` names the gene), or the outputs of knockouts (``knockout`` names them), with ``target,
         group, delta, low, high, n, p, q``.
     """
-    rows, measure = volcano_rows(effects, target, group)
+    rows = volcano_rows(effects, target, group)
     called = "knockout" if "knockout" in rows else "label"
-    height = [-float(np.log10(max(float(v), 1e-300))) for v in rows[measure]]
+    height = [-float(np.log10(max(float(v), 1e-300))) for v in rows["p"]]
     digits = decimals_for((rows["high"] - rows["low"]) / 2, least=3)
-    clear = [is_known(q) and float(q) < ALPHA for q in rows["q"]] if "q" in rows else [False] * len(rows)
+    clear = ((rows["low"] > 0) | (rows["high"] < 0)).tolist()
     named = set(rows["delta"].abs().nlargest(_NAMED).index)
     hover = [
         f"<b>{text(r[called])}</b><br>{interval(r['delta'], r['low'], r['high'], digits, sign=True)}<br>"
@@ -60,23 +63,21 @@ def volcano_plot(effects: pd.DataFrame, target: str, group: str = ALL, unit: str
         ),
         height=440,
         xaxis={"title": {"text": unit}, "automargin": True, "tickformat": "~g", "nticks": 7},
-        yaxis={"title": {"text": f"−log₁₀ {measure}"}, "automargin": True, "rangemode": "tozero"},
+        yaxis={"title": {"text": "−log₁₀ p"}, "automargin": True, "rangemode": "tozero"},
     )
     plot.add_hline(y=line, line={"dash": "dash", "width": 1.2, "color": QUIET})
     return plot
 
 
-def volcano_rows(effects: pd.DataFrame, target: str, group: str = ALL) -> tuple[pd.DataFrame, str]:
-    """Return the knockouts that a volcano shows, and whether "q" or "p" measures their evidence."""
+def volcano_rows(effects: pd.DataFrame, target: str, group: str = ALL) -> pd.DataFrame:
+    """Return the knockouts that a volcano shows."""
     rows = effects[(effects["target"] == target) & (effects["group"] == group)]
-    measure = "q" if "q" in rows and rows["q"].notna().any() else "p"
-    rows = rows[rows[measure].notna() & rows["delta"].notna()] if measure in rows else rows.iloc[:0]
+    rows = rows[rows["p"].notna() & rows["delta"].notna()]
     if len(rows) > MOST_POINTS:
-        kept = set(rows["delta"].abs().nlargest(MOST_POINTS // 2).index) | set(
-            rows[measure].nsmallest(MOST_POINTS // 2).index
-        )
+        half = MOST_POINTS // 2
+        kept = {*rows["delta"].abs().nlargest(half).index, *rows["p"].nsmallest(half).index}
         rows = rows[rows.index.isin(kept)]
-    return rows, measure
+    return rows
 
 
 def epistasis_map(epistasis: pd.DataFrame, target: str, group: str = ALL) -> Any:

@@ -14,29 +14,20 @@ from kgreg.report.tables import TOP_ROWS, name_of_output, page_of
 
 ALL = "all"
 
+_NULLS = {"labels": "networks on permuted labels", "rewired": "networks on rewired graphs"}
 _METHODS = {"hypergeometric": "over-representation (hypergeometric)", "rank": "rank-based"}
 
 
-def by_dose(knockouts: pd.DataFrame) -> pd.DataFrame:
-    """Return knockouts named with their dose where one was asked for at several, or at another than silence."""
-    if "dose" not in knockouts or knockouts.empty:
-        return knockouts
-    doses = knockouts.groupby("knockout")["dose"].nunique()
-    several = knockouts["knockout"].map(doses) > 1
-    other = several | (knockouts["dose"].notna() & (knockouts["dose"] != 0))
-    if not other.any():
-        return knockouts
-    named = [
-        f"{name}, dose {dose:g}" if mark else name
-        for name, dose, mark in zip(knockouts["knockout"], knockouts["dose"], other, strict=True)
-    ]
-    return knockouts.assign(knockout=named)
+def sweep_of_outputs(contents: ReportContents) -> pd.DataFrame:
+    """Return the effects of every gene alone on the outputs; empty if no sweep was asked for."""
+    sweep = contents.tables.get("sweep", pd.DataFrame())
+    return sweep[sweep["kind"] == "output"] if "kind" in sweep else sweep
 
 
 def effects_with_p(contents: ReportContents) -> pd.DataFrame:
     """Return what a volcano shows: the sweep if there is one, else the knockouts, of these only if their p is known."""
-    sweep = contents.tables.get("sweep")
-    if sweep is not None and "p" in sweep and sweep["p"].notna().any():
+    sweep = sweep_of_outputs(contents)
+    if "p" in sweep and sweep["p"].notna().any():
         return sweep[sweep["group"] == ALL]
     knockouts = contents.knockouts
     if knockouts.empty or "p" not in knockouts:
@@ -53,8 +44,8 @@ def volcano_options(contents: ReportContents) -> list[dict[str, str]]:
 
 def sweep_panels(contents: ReportContents) -> list[dict[str, Any]]:
     """Return for every output the genes whose loss changes it most, over all samples."""
-    sweep = contents.tables.get("sweep")
-    if sweep is None or sweep.empty:
+    sweep = sweep_of_outputs(contents)
+    if sweep.empty:
         return []
     panels = []
     rows_of_all = sweep[sweep["group"] == ALL]
@@ -65,8 +56,8 @@ def sweep_panels(contents: ReportContents) -> list[dict[str, Any]]:
             {
                 "target": str(target),
                 "total": len(rows),
-                "passed": int((rows["q"] < ALPHA).sum()) if "q" in rows else 0,
-                "tested": bool("q" in rows and rows["q"].notna().any()),
+                "clear": int(((rows["low"] > 0) | (rows["high"] < 0)).sum()),
+                "known": bool(rows["low"].notna().any()),
                 "n": int(rows["n"].max()),
                 "seed": int(rows["seed"].iloc[0]),
                 "rows": [
@@ -77,7 +68,7 @@ def sweep_panels(contents: ReportContents) -> list[dict[str, Any]]:
                         "delta": interval(r["delta"], r["low"], r["high"], digits, sign=True),
                         "p": probability(r.get("p")),
                         "q": probability(r.get("q")),
-                        "passes": bool(is_known(r.get("q")) and r["q"] < ALPHA),
+                        "passes": bool(is_known(r["low"]) and (r["low"] > 0 or r["high"] < 0)),
                     }
                     for r in best.to_dict("records")
                 ],
@@ -131,6 +122,7 @@ def enrichment_panels(contents: ReportContents, most: int = 15) -> list[dict[str
                 "output": name,
                 "total": len(rows),
                 "passed": passed,
+                "null": _NULLS.get(str(rows["null"].iloc[0]), "null networks") if "null" in rows else "null networks",
                 "has_null": bool("p_null" in rows and rows["p_null"].notna().any()),
                 "rows": [_enriched(r) for r in best.to_dict("records")],
             }

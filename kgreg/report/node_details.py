@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from kgreg.report.contents import ReportContents
+from kgreg.report.effect_tables import sweep_of_outputs
 from kgreg.report.numbers import is_known
 from kgreg.report.ranked import null_draws
 from kgreg.report.tables import outputs_of
@@ -178,8 +179,8 @@ def _moved(contents: ReportContents, place: Mapping[str, int]) -> dict[str, Any]
 
 def _sweep(contents: ReportContents, place: Mapping[str, int]) -> dict[str, Any]:
     """Return the effects of every gene alone: over all samples, and in the samples of the class that is asked about."""
-    table = contents.tables.get("sweep")
-    if table is None or table.empty:
+    table = sweep_of_outputs(contents)
+    if table.empty:
         return {}
     targets = list(dict.fromkeys(table["target"]))
     kept = _kept(contents, set(table["node"]), 6 * len(targets))

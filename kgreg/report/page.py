@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from kgreg.report.drawing import MOST_OUTPUTS, all_figures
 from kgreg.report.embed import asset, figure_json, packed_json, packed_plotly, page_script, plotly_script, script_hash
 from kgreg.report.explorer import explorer_data
 from kgreg.report.knockout_tables import knockout_panels
+from kgreg.report.methods import citations, methods_paragraph
 from kgreg.report.numbers import count, fixed, name_of_arm, name_of_metric, plural
 
 _TEMPLATES = (
@@ -86,7 +86,6 @@ def render_report(contents: ReportContents, *, beside: Mapping[str, str] | None 
     beside
         Table -> address of its CSV file; by default the page carries the tables itself.
     """
-    contents = replace(contents, knockouts=effect_tables.by_dose(contents.knockouts))
     drawn = all_figures(contents)
     script = page_script()
     explorer = explorer_data(contents)
@@ -149,8 +148,8 @@ def _context(contents: ReportContents) -> dict[str, Any]:
         "methods": confidence.method_rows(contents),
         "can_search": bool(outputs) and len(contents.ranking) > 0,
         "searched": _searched(contents),
-        "methods_text": "",
-        "citations": [],
+        "methods_text": methods_paragraph(contents),
+        "citations": citations(contents),
         "one_network": confidence.ONE_NETWORK if networks == 1 else "",
         "main_kind": contents.main_kind or "gene",
         "knockouts": knockout_panels(knockouts) if len(knockouts) else [],

@@ -9,6 +9,9 @@ import pandas as pd
 
 from kgreg.decode import Explanation
 from kgreg.decode.activity import activity_table, by_sample, network_activities
+from kgreg.decode.also import compare_measures
+from kgreg.decode.degree import degree_bias
+from kgreg.decode.rank import accepted_networks
 from kgreg.experiment import Experiment
 from kgreg.fit import CrossValidation
 from kgreg.progress import Progress, no_progress
@@ -65,6 +68,24 @@ def subsystem_activities(
     return {"activity": groups, "activities": each.rename_axis("sample").reset_index()}
 
 
+def other_measures(
+    result: CrossValidation, explanation: Explanation, experiment: Experiment, progress: Progress
+) -> dict[str, pd.DataFrame]:
+    """Return the scores of the measures of ``[decode] also``, and how far they agree with the ranking."""
+    decode = experiment.decode
+    measures = [measure for measure in decode.also if measure != decode.measure]
+    accepted = accepted_networks(result, decode.accept)["graph"] if measures else None
+    scores, agreement = compare_measures(result, explanation, measures, progress, accepted=accepted)
+    return {"methods": scores, "method_agreement": agreement}
+
+
+def connectivity_bias(
+    result: CrossValidation, explanation: Explanation, experiment: Experiment, progress: Progress
+) -> dict[str, pd.DataFrame]:
+    """Return how far scores follow the connectivity of nodes; see :func:`kgreg.decode.degree.degree_bias`."""
+    return {"degree": degree_bias(result, explanation)}
+
+
 #: Activities of single samples are kept up to this many numbers; beyond, they are computed when they are asked for.
 MOST_ACTIVITIES = 20_000_000
 
@@ -76,6 +97,8 @@ STEPS: dict[Step, tuple[str, ...]] = {
     training_history: ("training",),
     subsystem_activities: ("activity", "activities"),
     stability_tables: ("node_scores", "agreement"),
+    other_measures: ("methods", "method_agreement"),
+    connectivity_bias: ("degree",),
     enrichment: ("enrichment",),
 }
 

@@ -10,9 +10,18 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from kgreg.data import Matching
-from kgreg.decode.knockout import KnockoutOptions, epistasis_table, knockout_samples, knockout_table, sweep_table
-from kgreg.errors import OutputError
-from kgreg.experiment import read_experiment
+from kgreg.data.anndata_files import open_h5ad
+from kgreg.decode.knockout import (
+    KnockoutOptions,
+    drug_knockouts,
+    drug_pairs,
+    epistasis_table,
+    knockout_samples,
+    knockout_table,
+    sweep_table,
+)
+from kgreg.errors import DataError, OutputError, some
+from kgreg.experiment import Experiment, read_experiment
 from kgreg.fit import CrossValidation
 from kgreg.progress import Progress, no_progress
 from kgreg.runs.knockouts import knockout_options
@@ -92,6 +101,37 @@ def knock_out_samples(
     return knockout_samples(result, knockouts, progress, options)
 
 
+def compare_drugs(
+    path: Path | str,
+    drugs: Sequence[str],
+    knockouts: Mapping[str, Sequence[str]] | None = None,
+    *,
+    by: str = "drug",
+    data: AnnData | MuData | None = None,
+    progress: Progress = no_progress,
+    **changed: Any,
+) -> pd.DataFrame:
+    """Compare knockouts under drugs (:func:`kgreg.decode.knockout.drug_knockouts`), or drugs in pairs.
+
+    Parameters
+    ----------
+    knockouts
+        Name -> genes. Without any, see :func:`kgreg.decode.knockout.drug_pairs`.
+    by
+        The column of ``obs`` that names the drug of every sample.
+
+    Raises
+    ------
+    DataError
+        If the data have no such column, and as the functions named above.
+    """
+    result, options = _networks(path, data, progress, changed)
+    given = _column(read_experiment(Path(path) / "experiment.json"), result, by, data)
+    if knockouts:
+        return drug_knockouts(result, knockouts, drugs, given, progress, options)
+    return drug_pairs(result, drugs, given, progress)
+
+
 def write_samples(found: AnnData, path: Path) -> None:
     """Write effects on samples, as AnnData (``.h5ad``) or as a long table (``.parquet``, ``.csv``).
 
@@ -118,6 +158,17 @@ def check_ending(path: Path) -> None:
     """Refuse a file whose ending does not say how effects on samples are to be written."""
     if path.suffix not in (".h5ad", ".parquet", ".csv"):
         raise OutputError(f"{path}: the ending says nothing of the format.", "Use .h5ad, .parquet or .csv.")
+
+
+def _column(experiment: Experiment, result: CrossValidation, name: str, data: AnnData | MuData | None) -> list[str]:
+    """Return a column of ``obs`` for the samples of a run."""
+    obs = (data if data is not None else open_h5ad(experiment.data.file or "")[0]).obs
+    if name not in obs:
+        raise DataError(f"The data have no column '{name}' in obs.", f"There are: {some(obs.columns, 10)}.")
+    column = pd.Series(obs[name].astype(str).to_numpy(), index=obs.index.astype(str))
+    if not column.index.is_unique or not column.index.isin(result.samples.names).any():
+        raise DataError("The names of the samples (obs_names) do not tell their rows of obs apart.")
+    return column.reindex(result.samples.names).astype(str).tolist()
 
 
 def _networks(

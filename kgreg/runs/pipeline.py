@@ -235,6 +235,7 @@ class _Stages:
             jaccard=decode.jaccard,
             top=decode.top,
             bootstrap=decode.bootstrap,
+            degree=decode.degree,
         )
         save_explanation(found, self.folder.path)
         edges = edge_scores(self.result, lambda text, share: progress(text, 0.5 + 0.1 * share))

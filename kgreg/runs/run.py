@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -18,6 +18,10 @@ from kgreg.runs.decoding import load_tables
 from kgreg.runs.folder import RunFolder, read_json
 from kgreg.runs.records import load_edges, load_explanation, read_table
 from kgreg.runs.sequences import load_sequences
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,11 @@ class Run:
     def blueprint(self) -> Blueprint:
         """The compiled network."""
         return load_blueprint(self.path / "blueprint")
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """Version, command, machine, packages, and when each stage was finished."""
+        return dict(RunFolder(self.path).record)
 
     @cached_property
     def data(self) -> dict[str, Any]:
@@ -94,6 +103,24 @@ class Run:
     def knockouts(self) -> pd.DataFrame:
         """Effects of the knockouts on outputs and subsystems."""
         return read_table(self.path / "knockouts.parquet")
+
+    def to_anndata(self, data: AnnData | Path | str | None = None) -> AnnData:
+        """Return the samples with the results; see :func:`kgreg.runs.annotated.to_anndata`."""
+        from kgreg.runs.annotated import to_anndata  # anndata takes a second to import
+
+        return to_anndata(self, data)
+
+    def to_mudata(self, data: MuData | Path | str | None = None) -> MuData:
+        """Return the samples of several modalities with the results; see :func:`kgreg.runs.annotated.to_mudata`."""
+        from kgreg.runs.annotated import to_mudata
+
+        return to_mudata(self, data)
+
+    def activities_anndata(self, data: AnnData | MuData | Path | str | None = None) -> AnnData:
+        """Return samples by subsystems; see :func:`kgreg.runs.annotated.activities_anndata`."""
+        from kgreg.runs.annotated import activities_anndata
+
+        return activities_anndata(self, data)
 
     @property
     def report(self) -> Path:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -91,6 +93,137 @@ def contents(
             "platform": "Linux",
         },
     )
+
+
+def decoded(made: ReportContents) -> ReportContents:
+    """Return the contents with everything that can be read out of networks besides: all tables, all columns."""
+    rng = np.random.default_rng(SEED)
+    classes = [output for output in dict.fromkeys(made.ranking["output"]) if output != "all"]
+    ranking = made.ranking.assign(null_mean=0.01, top_probability=0.8, rank_low=1.0, rank_high=5.0)
+    ranking["lead"] = ranking["node"]
+    # GO:0000004 has the same genes as GO:0000002, say, where that is the better one
+    for _, rows in ranking[ranking["kind"] == "term"].groupby("output"):
+        one, other = rows.set_index("node").loc[["GO:0000002", "GO:0000004"], "rank"].sort_values().index
+        ranking.loc[rows.index[rows["node"] == other], "lead"] = one
+    return replace(made, ranking=ranking, tables=_tables(ranking, classes, rng))
+
+
+def _tables(ranking: pd.DataFrame, classes: Sequence[str], rng: np.random.Generator) -> dict[str, pd.DataFrame]:
+    """Return tables of every step, with names from the ranking and random numbers."""
+    outputs, targets = [*classes, "all"], list(classes) or ["value"]
+    whole = ranking[ranking["output"] == "all"]
+    genes, terms = whole[whole["kind"] == "gene"], whole[whole["kind"] == "term"]
+
+    def around(value: float, **more: Any) -> dict[str, Any]:
+        return {"low": value - 0.02, "high": value + 0.02, "n": FOLDS, "seed": SEED, **more}
+
+    scores = [
+        ranking[["node", "output"]].assign(arm=arm, fold=fold, replicate=0, score=rng.normal(0, 0.05, len(ranking)))
+        for arm in ("graph", "rewired-0", "rewired-1", "labels-0", "labels-1")
+        for fold in range(FOLDS)
+    ]
+    activity = [
+        {"node": node, "kind": "term", "label": label, "group": group, "mean": value, **around(value)}
+        for node, label in zip(terms["node"], terms["label"], strict=True)
+        for group, value in zip(outputs, rng.normal(size=len(outputs)), strict=True)
+    ]
+    sweep = [
+        {
+            "gene": label,
+            "node": node,
+            "label": label,
+            "kind": "output",
+            "target": target,
+            "group": group,
+            "delta": value,
+            "samples": SAMPLES,
+            "p": 0.1 + abs(value),
+            "q": 0.9,
+            **around(value),
+        }
+        for node, label in zip(genes["node"], genes["label"], strict=True)
+        for target in targets
+        for group, value in zip(("all", target), rng.normal(0, 0.05, 2), strict=True)
+    ]
+    named = list(genes["label"][:3])
+    epistasis = [
+        {
+            "first": one,
+            "second": other,
+            "target": target,
+            "group": "all",
+            "first_delta": -0.1,
+            "second_delta": -0.2,
+            "both_delta": -0.2,
+            "expected": -0.3,
+            "epistasis": 0.1,
+            "model": "additive",
+            **around(0.1),
+        }
+        for target in targets
+        for one, other in pairwise(named)
+    ]
+    enrichment = [
+        {
+            "output": output,
+            "collection": "reactome",
+            "set": "R-HSA-1",
+            "label": genes["label"].iloc[0] + " pathway",
+            "method": method,
+            "genes_in_set": 9,
+            "overlap": 4,
+            "expected": 1.5,
+            "statistic": 2.7,
+            "p": 0.001,
+            "q": 0.01,
+            "p_null": 0.4,
+            "null": "labels",
+            "leading": ", ".join(named),
+            "n": 12,
+        }
+        for output in outputs
+        for method in ("hypergeometric", "rank")
+    ]
+    degree = [
+        {"kind": kind, "output": "all", "arm": arm, "quantity": quantity, "rho": 0.3, **around(0.3)}
+        for kind in ("term", "gene")
+        for arm in ("graph", "rewired")
+        for quantity in ("genes", "links")
+    ]
+    agreement = [
+        {
+            "kind": kind,
+            "output": output,
+            "networks": FOLDS,
+            "kendall_w": 0.6,
+            "p": 1e-5,
+            "rank_correlation": 0.5,
+            "top_overlap": 0.4,
+            "top": 20,
+        }
+        for kind in ("term", "gene")
+        for output in outputs
+    ]
+    other = [
+        whole[["node", "kind", "label", "output", "score", "low", "high", "n", "rank"]].assign(method=name)
+        for name in ("integrated_gradients", "ablation")
+    ]
+    training = [
+        {"arm": arm, "fold": fold, "replicate": 0, "epoch": epoch, "train_loss": 1 / (1 + epoch), "stop_loss": 1.1,
+         "best": 2}
+        for arm in ("graph", "rewired-0", "rewired-1")
+        for fold in range(FOLDS)
+        for epoch in range(4)
+    ]  # fmt: skip
+    rows = {
+        "activity": activity, "sweep": sweep, "epistasis": epistasis, "enrichment": enrichment, "degree": degree,
+        "agreement": agreement, "training": training,
+    }  # fmt: skip
+    return {
+        **{name: pd.DataFrame(table) for name, table in rows.items()},
+        "node_scores": pd.concat(scores, ignore_index=True),
+        "methods": pd.concat(other, ignore_index=True),
+    }
 
 
 def _blueprint(label: str) -> Blueprint:

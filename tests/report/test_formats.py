@@ -100,8 +100,17 @@ def test_markdown_shows_enrichment_and_what_surely_is_at_the_top() -> None:
         replace(made, tables={"enrichment": sets}, ranking=made.ranking.assign(top_probability=0.87))
     )
     assert "| immune response | GO:0006955 | all | rank | 4 of 9 | 0.0010 | 0.020 |" in text
+    assert "Not compared with null networks" in text
     assert "P(top)" in text
     assert "87 %" in text
+
+
+def test_markdown_tells_knockouts_in_sentences() -> None:
+    made = contents()
+    told = made.knockouts.assign(dose=0.0, how="silent", unit="probability", p=0.01, q=0.02, n_null=99)
+    text = render_markdown(replace(made, knockouts=told))
+    assert "- Silencing CD79A and CD79B together" in text
+    assert "| p | q |" in text.replace(" ---: ", "")
 
 
 # ---- JSON ------------------------------------------------------------------------------------------------------------

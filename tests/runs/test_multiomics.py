@@ -147,6 +147,11 @@ def test_complete_samples_and_a_run_that_goes_on(cohort: Path, simulation: Simul
     assert "lacking" not in data
     resumed = run_experiment(path, resume=True, until="explain", workers=1)
     assert len(resumed.explanation.ranking)
+    exported = resumed.to_mudata()  # of tables, and of networks without subsystems
+    assert set(exported.mod) == {"expression", "methylation", "protein"}
+    assert exported.n_obs == complete.sum()
+    assert "kgreg_activity" not in exported.obsm
+    assert np.isfinite(exported.mod["protein"].varm["kgreg_scores"]).all()
 
 
 BAD: list[tuple[dict[str, tuple[str, str]], type[Exception], str]] = [

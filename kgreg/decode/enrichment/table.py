@@ -38,7 +38,7 @@ NULLS = ("labels", "rewired")
 
 COLUMNS = (
     "output", "collection", "set", "label", "method", "genes_in_set", "overlap", "expected", "statistic", "nes",
-    "p", "q", "p_null", "null", "leading", "background", "n", "seed",
+    "p", "q", "p_null", "q_null", "null", "p_rewired", "leading", "background", "n", "seed",
 )  # fmt: skip
 
 
@@ -67,8 +67,10 @@ def enrich(
 
     p-values that draw genes at random take them for independent, which genes of a pathway are not, and know nothing of
     the graph: a network guided by GO looks where GO has terms, signal or not. ``p_null`` compares the enrichment in
-    every network with that in the networks of a null (permuted labels, else rewired graphs), as the ranking does with
-    scores: see :func:`kgreg.decode.nulls.against_null`.
+    every network with that in the networks of a null, as the ranking does with scores (see
+    :func:`kgreg.decode.nulls.against_null`): permuted labels, which have the graph and no outcome; without them rewired
+    graphs, which have the outcome and other terms. ``p_rewired`` is of the latter: a set that is enriched there as well
+    is found without what the graph says of it.
 
     Parameters
     ----------
@@ -91,9 +93,10 @@ def enrich(
         ``output, collection, set, label, method``, ``genes_in_set`` (of the network), ``overlap`` with the best genes
         and how much of it is ``expected``, ``statistic`` (overlap over expected; of "rank" the chance that a gene of
         the set ranks above one outside), ``nes`` (normalised enrichment score of Subramanian et al. 2005; "rank"),
-        ``p, q`` (Benjamini and Hochberg's within output, collection and method), ``p_null, null``, ``leading`` (labels
-        of at most 20 genes: those of the overlap; of "rank" those before the peak of the running sum), ``background``
-        (genes), ``n`` (networks), ``seed``; sorted by p within output, collection and method.
+        ``p, q`` (Benjamini and Hochberg's within output, collection and method), ``p_null, q_null, null, p_rewired``
+        (NaN without two draws of the null), ``leading`` (labels of at most 20 genes: those of the overlap; of "rank"
+        those before the peak of the running sum), ``background`` (genes), ``n`` (networks), ``seed``; sorted by p
+        within output, collection and method.
 
     Raises
     ------
@@ -112,10 +115,12 @@ def enrich(
     for done, output in enumerate(names):
         progress(f"testing gene sets, {output}", done / len(names))
         own = of_output(genes, output).sort_values("rank")
-        scored = None if node_scores is None or node_scores.empty else node_scores[node_scores["output"] == output]
+        networks = None
+        if node_scores is not None and not node_scores.empty:
+            networks = _Networks(node_scores[node_scores["output"] == output], own["node"])
         for sets in collections:
             frames += [
-                _tested(own, sets, method, top, scored, min_genes, max_genes).assign(output=output)
+                _tested(own, sets, method, top, networks, min_genes, max_genes).assign(output=output)
                 for method in methods
             ]
     table = pd.concat(frames, ignore_index=True)
@@ -127,7 +132,7 @@ def _tested(
     sets: GeneSets,
     method: str,
     top: int | None,
-    scored: pd.DataFrame | None,
+    networks: _Networks | None,
     min_genes: int,
     max_genes: int,
 ) -> pd.DataFrame:
@@ -146,10 +151,10 @@ def _tested(
     )  # fmt: skip
     last = np.full(len(tested), best)
     if method == "rank":
-        found = rank_sum(members, values)
+        ranks = rank_sum(members, values)
         finite = np.where(np.isfinite(values), values, np.nanmin(values[np.isfinite(values)], initial=0.0))
         sums = running_sum(members, finite)
-        table["statistic"], table["p"] = found.auc, found.p
+        table["statistic"], table["p"] = ranks.auc, ranks.p
         table["nes"] = normalised(sums.score, sizes[tested], finite)
         last = np.where(sums.score > 0, sums.peak, 0)
     else:
@@ -158,7 +163,11 @@ def _tested(
             p = go_study(sets, own["node"].tolist(), best, eliminate=method == "elim")
             table["p"] = table["set"].map(p).fillna(1.0).to_numpy(dtype=float)
     table["q"] = stats.false_discovery_control(table["p"]) if len(table) else np.nan
-    table["p_null"], table["null"] = _against_networks(own, members, method, best, scored)
+    found = {} if networks is None or method == "elim" else networks.p(members, method, best)
+    null = next((name for name in NULLS if name in found), "none")
+    table["p_null"], table["null"] = found.get(null, np.nan), null
+    table["q_null"] = stats.false_discovery_control(table["p_null"]) if found and len(table) else np.nan
+    table["p_rewired"] = found.get("rewired", np.nan)
     labels = own["label"].to_numpy()
     table["leading"] = [
         ", ".join(labels[np.sort(row)[:LEADING]])
@@ -181,38 +190,36 @@ def _best(total: int, top: int | None) -> int:
     return top
 
 
-def _against_networks(
-    own: pd.DataFrame, members: sparse.csr_array, method: str, best: int, scored: pd.DataFrame | None
-) -> tuple[NDArray[np.float64] | float, str]:
-    """Return p of every set against the networks of a null, and which; NaN and "none" without two draws of one."""
-    if scored is None or method == "elim" or not members.shape[0]:
-        return np.nan, "none"
-    kinds = scored["arm"].str.replace(r"-\d+$", "", regex=True)
-    place = pd.Index(own["node"])
-    for null in NULLS:
-        draws = [arm for arm in dict.fromkeys(scored["arm"]) if arm.startswith(f"{null}-")]
-        if len(draws) < 2 or not (kinds == "graph").any():
-            continue
-        each = [_strength(scored[scored["arm"] == arm], place, members, method, best) for arm in ("graph", *draws)]
-        _, p = against_null(each[0], np.stack(each[1:]), np.full(members.shape[0], "set"))
-        return p, null
-    return np.nan, "none"
+class _Networks:
+    """The genes' scores in every network of the graph and of the nulls: ``values [n_networks, n_genes]``."""
 
+    def __init__(self, scored: pd.DataFrame, nodes: pd.Series[str]) -> None:
+        place = pd.Index(nodes).get_indexer(pd.Index(scored["node"]))
+        own = scored[place >= 0]
+        network = own.groupby(["arm", "fold", "replicate"], sort=True, observed=True).ngroup().to_numpy()
+        self.values = np.full((network.max(initial=-1) + 1, len(nodes)), -np.inf)
+        self.values[network, place[place >= 0]] = own["score"].fillna(-np.inf)
+        self.arm = np.empty(len(self.values), dtype=object)
+        self.arm[network] = own["arm"].astype(str)
 
-def _strength(
-    scored: pd.DataFrame, place: pd.Index[str], members: sparse.csr_array, method: str, best: int
-) -> NDArray[np.float64]:
-    """Return how strongly sets are enriched in every network of an arm, ``[n_networks, n_sets]``, in z."""
-    own = scored[scored["node"].isin(place)]
-    network = own.groupby(["fold", "replicate"], sort=True).ngroup().to_numpy()
-    values = np.full((network.max(initial=-1) + 1, len(place)), -np.inf)
-    values[network, place.get_indexer(pd.Index(own["node"]))] = own["score"].fillna(-np.inf)
-    if method == "rank":
-        return rank_sum(members, values).z
-    chosen = np.zeros(values.shape, dtype=bool)
-    np.put_along_axis(chosen, np.argsort(-values, axis=1, kind="stable")[:, :best], True, axis=1)
-    found = hypergeometric(members, chosen)
-    sizes, total = np.diff(members.indptr), len(place)
-    variance = found.expected * (1 - sizes / total) * (total - best) / (total - 1)
-    z: NDArray[np.float64] = (found.overlap - found.expected) / np.sqrt(np.maximum(variance, 1e-12))
-    return z
+    def p(self, members: sparse.csr_array, method: str, best: int) -> dict[str, NDArray[np.float64]]:
+        """Return null -> p of every set, for those nulls that have two draws or more."""
+        draws = {null: [arm for arm in dict.fromkeys(self.arm) if arm.startswith(f"{null}-")] for null in NULLS}
+        usable = [null for null, names in draws.items() if len(names) > 1]
+        if not usable or "graph" not in self.arm or not members.shape[0]:
+            return {}
+        strength = rank_sum(members, self.values).z if method == "rank" else self._overlap_z(members, best)
+        of = {arm: strength[self.arm == arm] for arm in dict.fromkeys(self.arm)}
+        kinds = np.full(members.shape[0], "set")
+        return {n: against_null(of["graph"], np.stack([of[arm] for arm in draws[n]]), kinds)[1] for n in usable}
+
+    def _overlap_z(self, members: sparse.csr_array, best: int) -> NDArray[np.float64]:
+        """Return how far overlaps with the best genes of a network lie above chance, ``[n_networks, n_sets]``."""
+        chosen = np.zeros(self.values.shape)
+        np.put_along_axis(chosen, np.argsort(-self.values, axis=1, kind="stable")[:, :best], 1.0, axis=1)
+        overlap = np.asarray((members @ chosen.T).T)
+        total, sizes = self.values.shape[1], np.diff(members.indptr)
+        expected = sizes * best / total
+        variance = expected * (1 - sizes / total) * (total - best) / (total - 1)
+        z: NDArray[np.float64] = (overlap - expected) / np.sqrt(np.maximum(variance, 1e-12))
+        return z

@@ -118,12 +118,13 @@ def _levels(inquiry: Inquiry, given: Inputs) -> list[slice]:
     levels: list[slice] = []
 
     def note(rows: slice, values: Tensor) -> Tensor:
-        levels.append(rows)
+        if rows not in levels:
+            levels.append(rows)
         return values
 
     with torch.no_grad():
         inquiry.model.network.intervene(given, note)
-    return list(dict.fromkeys(levels))
+    return levels
 
 
 def _slope_at(inquiry: Inquiry, given: Inputs, pairs: Pairs, level: slice, at: Tensor) -> Tensor:

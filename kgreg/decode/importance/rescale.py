@@ -57,7 +57,7 @@ def deeplift(inquiry: Inquiry, pairs: Pairs) -> Found:
     )
     inputs = (x - base) * gradients[0][0]
     _refuse_incomplete(inputs.sum(dim=1), difference.detach())
-    multipliers = network.through(gradients[1:])
+    multipliers = network.through(gradients[1:]) if levels else x.new_zeros(0, len(x))
     moved = after.hidden.detach() - before.hidden.detach()
     return inquiry.found(pairs, inputs, moved * multipliers, multipliers)
 
@@ -106,7 +106,7 @@ class _Quotient(torch.autograd.Function):
     def forward(ctx: Any, z: Tensor, z0: Tensor, y0: Tensor, apply: Callable[[Tensor], Tensor]) -> Tensor:
         y = apply(z)
         ctx.save_for_backward(z, z0, y, y0)
-        ctx.apply = apply
+        ctx.function = apply
         return y
 
     @staticmethod
@@ -114,7 +114,7 @@ class _Quotient(torch.autograd.Function):
         z, z0, y, y0 = ctx.saved_tensors
         with torch.enable_grad():
             at = z.detach().requires_grad_(True)
-            (derivative,) = torch.autograd.grad(ctx.apply(at).sum(), at)
+            (derivative,) = torch.autograd.grad(ctx.function(at).sum(), at)
         moved = z - z0
         near = moved.abs() < _SMALL
         quotient = torch.where(near, derivative, (y - y0) / torch.where(near, torch.ones_like(moved), moved))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,11 +109,16 @@ class InputGenes:
     def _about(self, name: str) -> str:
         if name in self._elsewhere:
             return f"{name} is {self._elsewhere[name]}."
-        by_case = {known.casefold(): known for known in (*self._elsewhere, *self._place)}
-        near = difflib.get_close_matches(name.casefold(), by_case, _NEAREST, _LIKE)
+        near = nearest(name, [*self._elsewhere, *self._place])
         if not near:
             return f"{name}: neither the data nor the network have a name like it."
-        return f"{name}: did you mean {' or '.join(by_case[one] for one in near)}?"
+        return f"{name}: did you mean {' or '.join(near)}?"
+
+
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """Return up to three known names that are like a name, whatever their case."""
+    by_case = {one.casefold(): one for one in known}
+    return [by_case[one] for one in difflib.get_close_matches(name.casefold(), by_case, _NEAREST, _LIKE)]
 
 
 def _became(matching: Matching, place: Mapping[str, int]) -> dict[str, str]:

@@ -48,7 +48,7 @@ def _of_knockout(rows: pd.DataFrame) -> str:
     what = f"{_act(row, str(row['genes']).split(', '))}{_as(row)}"
     if row["delta"] == 0:
         return f"{what} changes no output at all."
-    found = f"{what} {_change(row, 'delta')} ({', '.join(_support(row))})"
+    found = f"{what} {_change(row, 'delta')} ({'; '.join(_support(row))})"
     terms = rows[(rows["kind"] == "term") & (rows["group"] == row["group"]) & (rows["delta"] > 0)]
     best = terms.sort_values("delta", ascending=False, kind="stable").head(_TERMS).to_dict("records")
     if not best:
@@ -77,18 +77,16 @@ def _of_pair(rows: pd.DataFrame) -> str:
 
 
 def _of_sweep(rows: pd.DataFrame) -> str:
-    beyond = rows[rows["q"] < 0.05]
     ordered = rows.sort_values("delta", key=abs, ascending=False, kind="stable").head(_GENES).to_dict("records")
     row = ordered[0]
     names = _listed([f"{one['gene']} ({one['delta']:+.3g}{_interval(one)})" for one in ordered])
-    told = f"95 % intervals over {row['n']:.0f} networks"
+    most = f"those that move {_quantity(row)} most are {names}"
     if _no_interval(row):
-        told = "no intervals, as there is one network"
-    count = f"{len(beyond):,} of {len(rows):,}" if len(beyond) else f"None of {len(rows):,}"
-    verb = "moves" if len(beyond) < 2 else "move"
+        return f"Of {len(rows):,} genes, one by one, {most} (one network, so that there are no intervals)."
+    beyond = int(((rows["low"] > 0) | (rows["high"] < 0)).sum())
     return (
-        f"{count} genes {verb} {_quantity(row)} more than genes expressed alike (q < 0.05); those that move it most "
-        f"are {names}; {told}."
+        f"Of {len(rows):,} genes, one by one, {most} ({_networks(row)}); the interval of {beyond:,} leaves out 0, "
+        f"which {0.05 * len(rows):.0f} would do by chance."
     )
 
 

@@ -43,8 +43,8 @@ def sweep_table(
         and each in those of its own class or label; of subsystems, in all samples, the 20 that move most. ``p``: share
         of the ``n_null`` other genes of the same bin (see :func:`kgreg.decode.knockout.null.expression_bins`) whose
         effect is as large in either direction; ``q``: Benjamini-Hochberg over the genes, for every target and group by
-        itself. Both are of outputs alone. The other genes of a bin are no sample of genes without effect: p says how
-        far a gene stands out from those like it, and its least value is 1 / (n_null + 1).
+        itself. Both are of outputs alone. p says how far a gene stands out from those like it: the genes of a bin are
+        each other's null, so that their p are ranks, 1 / (n_null + 1) at the least, and q is hardly ever small.
 
     Raises
     ------

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import pandas as pd
 
 from kgreg.blueprint.kinds import RANKED_KINDS
+from kgreg.decode.knockout import sentences
 from kgreg.report import summary
 from kgreg.report.contents import ReportContents
 from kgreg.report.inventory import run_rows
@@ -153,14 +154,20 @@ def _enrichment(contents: ReportContents) -> list[str]:
     table = contents.tables.get("enrichment")
     if table is None or table.empty:
         return []
-    best = table[table["q"].notna()].sort_values(["q", "p"], kind="stable").head(MOST_SETS)
+    # A graph is dense where its sets are: p alone says little of the outcome, the comparison with null networks does.
+    compared = "p_null" in table and table["p_null"].notna().any()
+    best = table[table["q"].notna()].sort_values(["p_null", "q"] if compared else ["q", "p"], kind="stable")
     rows = [
-        [row["label"], row["set"], row["output"], row["method"], f"{row['overlap']} of {row['genes_in_set']}",
-         probability(row["p"]), probability(row["q"])]
-        for _, row in best.iterrows()
-    ]  # fmt: skip
-    names = ["Gene set", "Id", "Output", "Test", "Genes", "p", "q"]
-    return ["## Enrichment of the ranked genes", _table(names, rows, left=4)] if rows else []
+        [
+            *(row["label"], row["set"], row["output"], row["method"]),
+            f"{row['overlap']} of {row['genes_in_set']}",
+            *(probability(row[name]) for name in ("p", "q", *(["p_null"] if compared else []))),
+        ]
+        for _, row in best.head(MOST_SETS).iterrows()
+    ]
+    names = ["Gene set", "Id", "Output", "Test", "Genes", "p", "q", *(["p against null networks"] if compared else [])]
+    unknown = "" if compared else "Not compared with null networks: p follows how well the graph covers a set."
+    return ["## Enrichment of the ranked genes", _table(names, rows, left=4), escape(unknown)] if rows else []
 
 
 def _knockouts(contents: ReportContents) -> list[str]:
@@ -185,4 +192,17 @@ def _knockouts(contents: ReportContents) -> list[str]:
     more = len(names) - MOST_KNOCKOUTS
     left_out = [escape(f"{more} more knockouts are in knockouts.parquet.")] if more > 0 else []
     head = ["Knockout", "Genes", "Output", "Change [95 %]", *(["p", "q"] if tested else [])]
-    return ["## Knockouts", escape(note), _table(head, rows, left=3), *left_out]
+    return [
+        "## Knockouts",
+        escape(note),
+        _table(head, rows, left=3),
+        *left_out,
+        *_sentences(table[table["knockout"].isin(names[:MOST_KNOCKOUTS])]),
+        *_sentences(contents.tables.get("epistasis", pd.DataFrame()).head(MOST_KNOCKOUTS)),
+        *_sentences(contents.tables.get("sweep", pd.DataFrame())),
+    ]
+
+
+def _sentences(table: pd.DataFrame) -> list[str]:
+    """Return what a table of knockouts says; tables of former versions do not say how genes were knocked out."""
+    return [f"- {escape(text)}" for text in sentences(table)] if {"how", "unit"} <= set(table) else []

@@ -21,6 +21,9 @@ from kgreg.report.methods import citations, methods_paragraph
 #: Name and version of the format.
 SCHEMA, VERSION = "kgreg-report", 1
 
+#: Tables with a row a node, output and network, which stay in the folder of the run.
+LEFT_OUT = frozenset({"node_scores"})
+
 
 def render_json(contents: ReportContents) -> str:
     """Return the report as strict JSON (UTF-8; a number that is not known is null)."""
@@ -40,7 +43,7 @@ def report_record(contents: ReportContents) -> dict[str, Any]:
         "knockouts": contents.knockouts,
         "interactions": contents.edges,
         "controls": contents.controls,
-        **contents.tables,
+        **{name: table for name, table in contents.tables.items() if name not in LEFT_OUT},
     }
     record = {
         "schema": SCHEMA,

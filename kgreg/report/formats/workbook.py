@@ -17,6 +17,7 @@ import pandas as pd
 
 from kgreg.report import summary
 from kgreg.report.contents import ReportContents
+from kgreg.report.formats.records import LEFT_OUT
 from kgreg.report.inventory import run_rows
 from kgreg.report.methods import citations, methods_paragraph
 from kgreg.report.numbers import name_of_arm, name_of_metric
@@ -64,7 +65,7 @@ def _tables(contents: ReportContents) -> Iterator[tuple[str, pd.DataFrame]]:
     yield "knockouts", contents.knockouts
     yield "interactions", contents.edges
     yield "controls", contents.controls
-    yield from contents.tables.items()
+    yield from ((name, table) for name, table in contents.tables.items() if name not in LEFT_OUT)
     yield "predictions", contents.predictions
     yield "nodes", contents.blueprint.nodes
     yield "edges", contents.blueprint.edges

@@ -147,7 +147,7 @@ const whiskers = (middle, low, high) => ({
 function plotOf(name, label, caption, figure) {
   figures[name] = figure;
   const frame = make("figure", { class: "plot-frame" },
-    make("div", { class: "plot", "data-figure": name, role: "img", "aria-label": label, style: "min-height: " + figure.layout.height + "px" }),
+    make("div", { class: "plot", "data-figure": name, role: "group", "aria-label": label, style: "min-height: " + figure.layout.height + "px" }),
     make("figcaption", {}, caption));
   return frame;
 }
@@ -297,6 +297,11 @@ dialog.addEventListener("click", (event) => { if (event.target === dialog) dialo
 dialog.addEventListener("click", (event) => {
   const link = event.target.closest("a[href^='#']"); // to a section of the page
   if (link && !link.getAttribute("href").startsWith("#node=")) { open = null; dialog.close(); }
+});
+let lastWidth = window.innerWidth;
+window.addEventListener("resize", () => {
+  if (open !== null && window.innerWidth !== lastWidth) showNode(open); // its neighbourhood is drawn for a width
+  lastWidth = window.innerWidth;
 });
 window.addEventListener("hashchange", followAddress);
 window.addEventListener("popstate", followAddress);
