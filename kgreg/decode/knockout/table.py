@@ -107,7 +107,7 @@ def knockout_table(
     if not knockouts:
         return pd.DataFrame(columns=[*COLUMNS])
     genes = options.genes(result)
-    found = {name: genes.find(names) for name, names in knockouts.items()}
+    found = genes.find_each(knockouts)
     bins = expression_bins(result, genes, options.random + 1)
     matched = draw_matched(list(found.values()), bins, options.random, result.seed)
     frames = []
