@@ -149,6 +149,15 @@ def test_a_volcano_colours_what_leaves_out_zero_and_is_capped(made, monkeypatch:
     assert max(map(abs, few.x)) == pytest.approx(rows["delta"].abs().max(), rel=1e-3)
 
 
+def test_bold_is_what_leaves_out_zero(made) -> None:
+    html = render_report(replace(made, knockouts=made.knockouts.assign(low=-1.0, high=1.0)))
+    table = html[html.index("Over all samples, seed") :]
+    assert 'class="passes"' not in table[: table.index("</table>")]
+    html = render_report(replace(made, knockouts=made.knockouts.assign(low=0.1, high=1.0)))
+    table = html[html.index("Over all samples, seed") :]
+    assert table[: table.index("</table>")].count('class="passes"') == 3
+
+
 def test_epistasis_is_the_same_from_both_sides(made) -> None:
     heat = epistasis_map(made.tables["epistasis"], "B cell").data[0]
     values = [list(row) for row in heat.z]
