@@ -13,8 +13,8 @@ from scipy import stats
 
 from kgreg.data import split_folds
 from kgreg.decode import Explanation, explain, rank_scores
-from kgreg.decode.nulls import adjust, against_null
 from kgreg.decode.importance import node_importance
+from kgreg.decode.nulls import adjust, against_null
 from kgreg.decode.stability import agreement
 from kgreg.fit import CrossValidation, cross_validate
 from tests.small_data import FAST, small_blueprint, small_samples
