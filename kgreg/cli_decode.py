@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
@@ -72,25 +72,40 @@ def enrich(
 
 
 def _show_enrichment(table: pd.DataFrame, n: int) -> None:
+    if table.empty:
+        console.out.print("No set has from 5 to 500 genes of the network.", style="italic")
     for (collection, method), part in table.groupby(["collection", "method"], sort=False):
         null = part["null"].iloc[0]
-        ps = [name for name in ("p", "q", "p_null", "q_null", "p_rewired") if part[name].notna().any()]
+        ps = {name: head for name, head in _PS.items() if part[name].notna().any()}
         against = "" if null == "none" else f"; null: networks on {_NULLS[null]}"
-        title = f"{collection}, {method}: best {n} sets of every output{against}"
-        shown = Table(title=title, title_justify="left", title_style="bold")
-        effect = "above others" if method == "rank" else "times expected"
-        for name in ("output", "set", "genes", effect, *(name.replace("_", " ") for name in ps), "leading genes"):
-            shown.add_column(name, overflow="fold")
+        outputs = list(dict.fromkeys(part["output"]))
+        of = "every output" if len(outputs) > 1 else outputs[0]
+        shown = Table(title=f"{collection}, {method}: best sets of {of}{against}", title_justify="left")
+        shown.title_style = "bold"
+        if len(outputs) > 1:
+            shown.add_column("output", overflow="fold")
+        shown.add_column("set", overflow="fold")
+        for name in ("genes", "above others" if method == "rank" else "x chance", *ps.values()):
+            shown.add_column(name, no_wrap=True)
+        shown.add_column("leading genes", overflow="fold")
         for output, own in part.groupby("output", sort=False):
             for at, row in enumerate(console.records(own.head(n))):
                 genes = f"{row['genes_in_set']}" if method == "rank" else f"{row['overlap']} of {row['genes_in_set']}"
                 size = f"{row['statistic']:.0%}" if method == "rank" else f"{row['statistic']:.2g}"
-                leading = ", ".join(row["leading"].split(", ")[:6])
-                cells = [output if at == 0 else "", row["label"], genes, size, *(_p(row[name]) for name in ps), leading]
+                cells = [row["label"], genes, size, *(_p_and_q(row, name) for name in ps), _first(row["leading"])]
+                if len(outputs) > 1:
+                    cells.insert(0, output if at == 0 else "")
                 shown.add_row(*(escape(str(cell)) for cell in cells), end_section=at == min(n, len(own)) - 1)
         console.out.print(shown)
 
 
+def _first(genes: str, most: int = 5) -> str:
+    listed = genes.split(", ")
+    return ", ".join(listed[:most]) + (" ..." if len(listed) > most else "")
+
+
+#: p-values of an enrichment and what they are called, each with its q if it has one.
+_PS = {"p": "p (q)", "p_null": "p null (q)", "p_rewired": "p rewired"}
 _NULLS = {"labels": "permuted labels", "rewired": "rewired graphs"}
 
 
@@ -154,7 +169,7 @@ def _show_differences(nodes: pd.DataFrame, n: int) -> None:
     output = "all" if "all" in names else names[0]
     for kind, own in nodes[nodes["output"] == output].groupby("kind", sort=False):
         networks = f"{own['n_first'].max()} and {own['n_second'].max()} networks"
-        title = f"Scores that differ most, {kind}, {output}; {networks}, 95 % intervals"
+        title = f"Scores that differ most, {kind}, {output}; 1 is the median size; {networks}, 95 % intervals"
         shown = Table(title=title, title_justify="left", title_style="bold")
         for name in ("label", "first (rank)", "second (rank)", "first - second", "p", "q"):
             shown.add_column(name, overflow="fold")
@@ -163,6 +178,11 @@ def _show_differences(nodes: pd.DataFrame, n: int) -> None:
             cells = [row["label"], *sides, console.with_interval(row, "difference", "+"), _p(row["p"]), _p(row["q"])]
             shown.add_row(*(escape(str(cell)) for cell in cells))
         console.out.print(shown)
+
+
+def _p_and_q(row: dict[str, Any], name: str) -> str:
+    q = name.replace("p", "q", 1)
+    return f"{_p(row[name])} ({_p(row[q])})" if q in row else _p(row[name])
 
 
 def _p(value: float) -> str:

@@ -39,11 +39,13 @@ class Comparison:
         ones Spearman's ``rank_correlation`` of the ranks and ``score_correlation`` of the scores, the ``overlap`` of
         the ``top`` best, what of it is ``expected`` by chance, and its one-sided ``p`` (hypergeometric).
     nodes
-        A row a shared node and output: ``first, second`` (scores), ``difference`` (first - second) with ``low, high``
-        (95 %) and ``p`` of Welch's t-test over the networks, ``q`` (Benjamini and Hochberg's within kind and output),
-        ``n_first, n_second`` (networks), ``rank_first, rank_second`` (among the shared); the smallest p first. The
-        intervals are NaN where either side has fewer than two networks. Networks that were trained on the same samples
-        are not independent: p speaks of folds and seeds, not of other samples.
+        A row a shared node and output: ``first, second`` (mean scores, in units of the median size of a score over the
+        shared nodes of the kind in the same network: how large they are in all depends on how long a network was
+        trained, and on what), ``difference`` (first - second) with ``low, high`` (95 %) and ``p`` of Welch's t-test
+        over the networks, ``q`` (Benjamini and Hochberg's within kind and output), ``n_first, n_second`` (networks),
+        ``rank_first, rank_second`` (among the shared); the smallest p first. The intervals are NaN where either side
+        has fewer than two networks. Networks that were trained on the same samples are not independent: p speaks of
+        folds and seeds, not of other samples.
     """
 
     agreement: pd.DataFrame
@@ -145,13 +147,17 @@ def _networks(explanation: Explanation, output: str) -> pd.DataFrame | None:
 
 
 def _differences(a: pd.DataFrame, b: pd.DataFrame, networks: list[pd.DataFrame | None]) -> pd.DataFrame:
-    table = pd.DataFrame(
-        {"label": a["label"], "first": a["score"], "second": b["score"], "difference": a["score"] - b["score"]}
-    )
+    """Return the table of the nodes of one kind and output; ``a, b``: their rows in the rankings."""
+    scores = [
+        side["score"].to_numpy(dtype=float)[None] if own is None else own.reindex(columns=side.index).to_numpy()
+        for side, own in zip((a, b), networks, strict=True)
+    ]
+    values = [_relative(side) for side in scores]
+    one, two = (side.mean(axis=0) for side in values)
+    table = pd.DataFrame({"label": a["label"], "first": one, "second": two, "difference": one - two})
     table = table.assign(n_first=a["n"].astype(int), n_second=b["n"].astype(int), low=np.nan, high=np.nan, p=np.nan)
-    if networks[0] is not None and networks[1] is not None and min(map(len, (networks[0], networks[1]))) > 1:
-        one, two = (side.reindex(columns=a.index).to_numpy(dtype=float) for side in (networks[0], networks[1]))
-        table["low"], table["high"], table["p"] = _welch(one, two, table["difference"].to_numpy(dtype=float))
+    if min(map(len, values)) > 1:
+        table["low"], table["high"], table["p"] = _welch(values[0], values[1])
     table["q"] = np.nan
     known = table["p"].notna()
     if known.any():
@@ -159,10 +165,19 @@ def _differences(a: pd.DataFrame, b: pd.DataFrame, networks: list[pd.DataFrame |
     return table.rename_axis("node").sort_values("p", kind="stable")
 
 
+def _relative(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return scores ``[n_networks, n_nodes]`` in units of the median size in the same network, unless that is 0."""
+    sizes = [np.abs(row[np.isfinite(row)]) for row in values]
+    median = np.array([np.median(row) if len(row) else 0.0 for row in sizes])
+    relative: NDArray[np.float64] = values / np.where(median > 0, median, 1.0)[:, None]
+    return relative
+
+
 def _welch(
-    one: NDArray[np.float64], two: NDArray[np.float64], difference: NDArray[np.float64]
+    one: NDArray[np.float64], two: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return 95 % interval and two-sided p of every difference of means; NaN where no score varies."""
+    difference = one.mean(axis=0) - two.mean(axis=0)
     parts = [side.var(axis=0, ddof=1) / len(side) for side in (one, two)]
     error = parts[0] + parts[1]
     with np.errstate(invalid="ignore", divide="ignore"):

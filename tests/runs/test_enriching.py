@@ -135,7 +135,7 @@ def test_two_runs_are_compared_over_what_they_share(runs: tuple[Run, Run]) -> No
     code, text, _ = cli("compare", runs[0].path, runs[1].path, "--kind", "gene")
     assert code == 0
     assert "balanced accuracy" in text
-    assert "Scores that differ most, gene, all; 4 and 2 networks" in text
+    assert "Scores that differ most, gene, all; 1 is the median size; 4 and 2 networks" in text
     code, text, _ = cli("compare", runs[0].path, runs[1].path, "--table", "agreement", "-f", "csv")
     assert len(pd.read_csv(io.StringIO(text))) == 8
     code, _, text = cli("compare", runs[0].path, runs[1].path, "--for", "tee")
