@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -31,7 +31,7 @@ Force = Annotated[bool, typer.Option("--force", help="Write into a folder that h
 def tenifold(
     cells: CellsArgument,
     gene: Genes = None,
-    sets: Sets = None,
+    together: Sets = None,
     output: Folder = Path("tenifold"),
     layer: Layer = None,
     group: Annotated[str | None, typer.Option("--group", help="Column of obs with the groups of --only.")] = None,
@@ -45,6 +45,14 @@ def tenifold(
     direction: Annotated[
         float, typer.Option("--direction", min=0, max=1, help="Weakens the weaker of two opposite links.")
     ] = 0.0,
+    expectation: Annotated[
+        Literal["others", "published"],
+        typer.Option("--expectation", help="Fold changes relative to the genes not knocked out, or as published."),
+    ] = "others",
+    sets: Annotated[
+        list[str] | None, typer.Option("--sets", help="Gene sets to hold the genes against: go, reactome, a .gmt file.")
+    ] = None,
+    store: Store = None,
     whole: Annotated[
         bool, typer.Option("--whole-network", help="Write all links, not the knocked-out genes'.")
     ] = False,
@@ -55,22 +63,26 @@ def tenifold(
 
     [dim]Example:[/]  kgreg tenifold cells.h5ad --gene CD79A --set 'CD3=CD3D,CD3E' --group cell_type --only B -o out
     """
-    asked = read_knockouts(gene, sets)
+    asked = read_knockouts(gene, together)
     with console.progress_bar("starting") as progress:
         from kgreg.decode.tenifold import TenifoldSettings
         from kgreg.runs.virtual import run_tenifold
 
-        result = run_tenifold(
+        result, enriched = run_tenifold(
             cells,
             asked,
             output,
-            settings=TenifoldSettings(least_share=least, networks=networks, cells=drawn, direction=direction),
+            settings=TenifoldSettings(
+                least_share=least, networks=networks, cells=drawn, direction=direction, expectation=expectation
+            ),
             layer=layer,
             group=group,
             only=only or (),
             replicates=replicates,
             null=null,
             seed=seed,
+            collections=sets or (),
+            store=store,
             whole_network=whole,
             force=force,
             progress=progress,
@@ -86,6 +98,8 @@ def tenifold(
         columns = ["gene", "fold change", "q", "p, random", "top 20", "link"]
         console.write_table(columns, shown, "table", f"{row['knockout']} knocked out: the genes that move most")
         console.out.print(_verdict(dict(row)), style="italic", highlight=False)
+    if len(enriched):
+        _show_sets(enriched, 5)
     say("Written", output)
 
 
@@ -177,6 +191,24 @@ def read_knockouts(genes: list[str] | None, sets: list[str] | None) -> dict[str,
     if not asked:
         raise ExperimentError("No gene is to be knocked out.", "Name one: --gene CD79A, or --set CD3=CD3D,CD3E.")
     return asked
+
+
+def _show_sets(table: Any, most: int) -> None:
+    for (name, collection), own in table[table["method"] == "rank"].groupby(["output", "collection"], sort=False):
+        rows = [
+            [
+                r["label"],
+                r["genes_in_set"],
+                f"{r['statistic']:.0%}",
+                r["q"],
+                r["p_null"],
+                ", ".join(r["leading"].split(", ")[:5]),
+            ]
+            for r in own.head(most).to_dict("records")
+        ]
+        columns = ["set", "genes", "above others", "q", "p, random", "leading genes"]
+        title = f"{name} knocked out, {collection}: sets whose genes move most (rank test)"
+        console.write_table(columns, rows, "table", title)
 
 
 def _interval(row: dict[Any, Any], name: str, digits: int) -> str:

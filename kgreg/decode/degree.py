@@ -53,15 +53,17 @@ def degree_bias(result: CrossValidation, explanation: Explanation) -> pd.DataFra
 
     Interpretations of knowledge-primed networks follow the connectivity of the graph (Esser-Skala & Fortelny 2023).
     In networks on rewired graphs there is nothing else to follow: what their scores have in common with connectivity
-    is bias. Where the rho of the real graph is near theirs, so is its ranking by plain scores. The ranking by z against
-    rewired graphs (the default) takes a node's mean score there off, and its rho is the arm "corrected".
+    is bias. Where the rho of the real graph is near theirs, its ranking by plain scores is one of connectivity. The
+    ranking by z against a null (the default) takes off what a node scores there, where it has the same connectivity:
+    rewired graphs for terms, permuted labels for genes. What that leaves is the arm "corrected".
 
     Returns
     -------
     DataFrame
         ``kind, output, arm`` ("graph": scores in the networks of the graph; "rewired": in those of rewired graphs, with
-        their connectivity; "corrected": the graph's z against rewired graphs), ``quantity`` ("genes": at or below the
-        node; "links": in and out), ``rho`` (mean over the networks), ``low, high`` (95 %), ``n`` (networks), ``seed``.
+        their connectivity; "corrected": the z that the graph's nodes are ranked by), ``quantity`` ("genes": at or
+        below the node; "links": in and out), ``rho`` (mean over the networks), ``low, high`` (95 %), ``n`` (networks),
+        ``seed``.
         Kinds and quantities that do not vary are left out, genes of genes for instance.
     """
     scores = explanation.node_scores
@@ -77,11 +79,8 @@ def degree_bias(result: CrossValidation, explanation: Explanation) -> pd.DataFra
             continue
         wide = own.pivot(index=["fold", "replicate"], columns="node", values="score")
         _correlate(found, wide, known[str(arm)], kinds, str(output), str(arm).partition("-")[0])
-    if "z_rewired" in explanation.ranking:
-        for output, own in explanation.ranking.groupby("output", sort=False):
-            z = own.set_index("node")["z_rewired"]
-            if z.notna().any():
-                _correlate(found, z.to_frame().T, known["graph"], kinds, str(output), "corrected")
+    for output, own in explanation.ranking.groupby("output", sort=False):
+        _correlate(found, own.set_index("node")[["z"]].T, known["graph"], kinds, str(output), "corrected")
     for (kind, output, arm, quantity), values in found.items():
         mean, low, high, n = (float(v) for v in mean_interval(np.array(values)))
         networks = int(n) if arm != "corrected" else len(found[kind, output, "graph", quantity])

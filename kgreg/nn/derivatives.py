@@ -1,4 +1,4 @@
-"""Derivatives of values by the inputs and inner nodes of a network, through autograd."""
+"""Derivatives of values by the inputs and inner nodes of a network, and changes of these nodes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from kgreg.nn.inputs import Derivatives, Value
+from kgreg.nn.inputs import Change, Derivatives, Value
 
 
 def derive(
@@ -37,3 +37,17 @@ def derive(
         neurons = through(gradients[1:]) if levels else outputs.new_zeros(0, len(outputs))
         found.append(Derivatives(gradients[0][0], neurons))
     return found
+
+
+def change_of(span: slice, times: float, plus: Tensor) -> Change:
+    """Return the change of the neurons ``span`` alone, to ``times * h + plus``; ``plus [neurons]`` of all of them."""
+
+    def change(rows: slice, values: Tensor) -> Tensor:
+        if not rows.start <= span.start < rows.stop:
+            return values
+        own = slice(span.start - rows.start, span.stop - rows.start)
+        values = values.clone()
+        values[own] = values[own] * times + plus[span, None].to(values)
+        return values
+
+    return change

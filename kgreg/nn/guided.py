@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from kgreg.blueprint.model import Blueprint
 from kgreg.errors import FitError
-from kgreg.nn.derivatives import derive
+from kgreg.nn.derivatives import change_of, derive
 from kgreg.nn.hierarchy import SparseRows
 from kgreg.nn.inputs import Change, Derivatives, Inputs, NetworkOutput, Value
 from kgreg.nn.knockouts import KnockedOut
@@ -209,6 +209,15 @@ class GuidedNetwork(nn.Module, ABC):
             return _as_output(self.compute(self.given(x)))
         finally:
             self._change = None
+
+    def set_terms(self, x: Tensor | Inputs, times: float, plus: Tensor) -> Iterator[Tensor]:
+        """Set every inner node by itself to ``times * h + plus`` and yield the outputs then, ``[batch, n_outputs]``.
+
+        ``plus [neurons]`` in the order of ``NetworkOutput.hidden``. A full pass each.
+        """
+        stops = np.cumsum(self.term_widths).tolist()
+        for width, stop in zip(self.term_widths.tolist(), stops, strict=True):
+            yield self.intervene(x, change_of(slice(stop - width, stop), times, plus)).outputs
 
     def changed(self, levels: list[Tensor]) -> list[Tensor]:
         """Return the levels, ``[batch, neurons]`` each, as the rest of a pass is to read them: see :meth:`intervene`.

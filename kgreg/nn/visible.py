@@ -15,7 +15,7 @@ from kgreg.errors import FitError
 from kgreg.nn.architecture import Architecture
 from kgreg.nn.burdens import Burdens
 from kgreg.nn.constraints import EdgeRules
-from kgreg.nn.derivatives import derive
+from kgreg.nn.derivatives import change_of, derive
 from kgreg.nn.gene_weights import GeneWeightPenalty
 from kgreg.nn.hierarchy import Backend, Hierarchy, Node, SparseRows
 from kgreg.nn.hierarchy.layers import drop_rows
@@ -222,6 +222,32 @@ class VisibleNetwork(nn.Module):
         hidden = torch.cat(levels, dim=1)
         read, heads = (hidden[:, rows] for rows in self.taken)
         return self._finish(given, hidden, read, heads, self._seeds(None))
+
+    def set_terms(self, x: Tensor | Inputs, times: float, plus: Tensor) -> Iterator[Tensor]:
+        """Set every term by itself to ``times * h + plus`` and yield the outputs then, ``[batch, n_outputs]``.
+
+        ``plus [neurons]`` in the order of ``NetworkOutput.hidden``. Only what stands above a term is computed again, on
+        the CPU; elsewhere, and where samples share rows, all is. In evaluation mode, for one network.
+        """
+        given = self.check(x)
+        if self.hierarchy.bias.device.type != "cpu" or self.backend not in ("auto", "fused") or given.rows:
+            for span in self.term_slices().values():
+                yield self.intervene(given, change_of(span, times, plus)).outputs
+            return
+        read = self.hierarchy_inputs(replace(given, genes=_dense(given.genes, self.hierarchy)))
+        assert isinstance(read, Tensor)
+        kept = self.hierarchy.keep(read, self.rules.weights_of(self.hierarchy))
+        of_heads = self.architecture.readout == "heads"
+        every = torch.zeros(self.hierarchy.program.n_neurons, dtype=plus.dtype)
+        every[self.term_rows] = plus
+        nodes = np.array([self.hierarchy.position[term] for term in self.term_ids], dtype=np.int64)
+        parts, covariates, heads = self.beside(given)
+        for block in kept.setting(nodes, times, every, self.taken[1] if of_heads else self.taken[0]):
+            for rows in block:
+                outputs = self.readout.outputs(
+                    [] if of_heads else [rows, *parts], covariates, [rows, *heads] if of_heads else [], self.backend
+                )
+                yield outputs[0]
 
     def knock_out(
         self,

@@ -32,7 +32,7 @@ def agreement_rows(contents: ReportContents) -> list[dict[str, Any]]:
                 "kind": RANKED_KINDS.get(str(r["kind"]), str(r["kind"])),
                 "output": name_of_output(str(r["output"]), contents.data["task"]),
                 "first": bool(r["output"] == ALL),
-                "w": f"{fixed(r['kendall_w'], 2)} (p {probability(r['p'])})" if is_known(r["kendall_w"]) else UNKNOWN,
+                "w": _concordance(r["kendall_w"], r["p"]),
                 "correlation": fixed(r["rank_correlation"], 2),
                 "overlap": fixed(r["top_overlap"], 2),
                 "n": count(r["networks"]),
@@ -53,6 +53,12 @@ def agreement_rows(contents: ReportContents) -> list[dict[str, Any]]:
     ]
 
 
+def _concordance(w: Any, p: Any) -> str:
+    if not is_known(w):
+        return UNKNOWN
+    return f"{fixed(w, 2)} (p {probability(p) if p != 0 else '< 10⁻³⁰⁰'})"
+
+
 def sureness(contents: ReportContents) -> list[str]:
     """Say in sentences how far the order of the main kind of node can be believed."""
     kind = contents.main_kind or "gene"
@@ -69,7 +75,7 @@ def sureness(contents: ReportContents) -> list[str]:
     if is_known(known.get("rank_correlation")):
         said.append(
             f"Two of the {plural(networks, 'network')} order the {things} with a mean rank correlation of "
-            f"{fixed(known['rank_correlation'], 2)}; {_agree(float(known['rank_correlation']))}."
+            f"{fixed(known['rank_correlation'], 2)}; {_agree(known.get('top_overlap'))}."
         )
     best = leads(ranking, kind, ALL).head(1).to_dict("records")
     if best and "top_probability" in best[0] and is_known(best[0]["top_probability"]):
@@ -86,12 +92,15 @@ def sureness(contents: ReportContents) -> list[str]:
     return said
 
 
-def _agree(rho: float) -> str:
-    if rho >= 0.8:
-        return "they tell the same story"
-    if rho >= 0.5:
-        return "they agree in outline, not in detail"
-    return "they agree little, and another training may tell another story"
+def _agree(overlap: Any) -> str:
+    """Say how far the tops of two lists agree: a reader looks at these, and a long tail in one order says nothing."""
+    if not is_known(overlap):
+        return "how far their best agree is not known"
+    shared = 2 * float(overlap) / (1 + float(overlap))  # of two sets of one size with that Jaccard index
+    words = f"of the best of one, the other has {percent(shared)} among its own"
+    if shared >= 0.8:
+        return f"{words}: they tell the same story"
+    return f"{words}: {'read the top as a group, not as an order' if shared >= 0.4 else 'trust no single name'}"
 
 
 def degree_rows(contents: ReportContents) -> list[dict[str, str]]:
@@ -99,7 +108,11 @@ def degree_rows(contents: ReportContents) -> list[dict[str, str]]:
     table = contents.tables.get("degree")
     if table is None or table.empty:
         return []
-    arms = {"graph": "the real graph", "rewired": "rewired graphs"}
+    arms = {
+        "graph": "score in the real graph",
+        "rewired": "score in rewired graphs",
+        "corrected": "z against rewired graphs",
+    }
     rows = table[table["output"] == ALL] if "output" in table and (table["output"] == ALL).any() else table
     return [
         {

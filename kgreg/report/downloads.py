@@ -116,8 +116,11 @@ def _harmless(value: str) -> str:
 
 
 def write_beside(contents: ReportContents, page: Path) -> dict[str, str]:
-    """Write the tables as CSV into ``<page>_files/`` and return table -> address relative to the page."""
-    folder = page.with_name(f"{page.stem}_files")
+    """Write the tables as CSV into ``<page>_tables/`` and return table -> address relative to the page.
+
+    Not ``<page>_files/``: there, browsers put what belongs to a page that a reader saves.
+    """
+    folder = _folder(page)
     folder.mkdir(exist_ok=True)
     addresses = {}
     for name, table in download_tables(contents).items():
@@ -125,3 +128,16 @@ def write_beside(contents: ReportContents, page: Path) -> dict[str, str]:
             (folder / f"{name}.csv").write_text(csv_text(table), encoding="utf-8", newline="")
             addresses[name] = f"{folder.name}/{name}.csv"
     return addresses
+
+
+def remove_beside(page: Path) -> None:
+    """Remove the files that an earlier page had beside it: tables by their names, and the folder if nothing is left."""
+    folder = _folder(page)
+    for name in _WORDS:
+        (folder / f"{name}.csv").unlink(missing_ok=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _folder(page: Path) -> Path:
+    return page.with_name(f"{page.stem}_tables")

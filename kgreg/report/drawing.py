@@ -7,7 +7,7 @@ from typing import Any
 from kgreg.report import figures, knockout_figures, task_figures
 from kgreg.report.contents import ReportContents
 from kgreg.report.effect_figures import epistasis_map, volcano_plot
-from kgreg.report.effect_tables import effects_with_p
+from kgreg.report.effect_tables import effects_with_p, epistasis_panels
 from kgreg.report.hierarchy_view import hierarchy_plot
 from kgreg.report.knockout_tables import knockout_panels
 from kgreg.report.network_figures import node_link_plot, sankey_plot
@@ -121,6 +121,6 @@ def _of_knockouts(contents: ReportContents) -> dict[str, Any]:
         drawn[f"volcano-{i}"] = volcano_plot(effects, target, unit=knockout_figures.change_of(targets))
     epistasis = contents.tables.get("epistasis")
     if epistasis is not None and len(epistasis):
-        for i, target in enumerate(list(dict.fromkeys(epistasis["target"]))[:MOST_OUTPUTS]):
-            drawn[f"epistasis-{i}"] = epistasis_map(epistasis, target)
+        for i, (target, model) in enumerate(epistasis_panels(epistasis)[:MOST_OUTPUTS]):
+            drawn[f"epistasis-{i}"] = epistasis_map(epistasis, target, model)
     return drawn

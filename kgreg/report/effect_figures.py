@@ -28,11 +28,11 @@ def volcano_plot(effects: pd.DataFrame, target: str, group: str = ALL, unit: str
     Parameters
     ----------
     effects
-        A sweep (``label`` names the gene), or the outputs of knockouts (``knockout`` names them), with ``target,
+        A sweep (``gene`` names the gene), or the outputs of knockouts (``knockout`` names them), with ``target,
         group, delta, low, high, n, p, q``.
     """
     rows = volcano_rows(effects, target, group)
-    called = "knockout" if "knockout" in rows else "label"
+    called = "knockout" if "knockout" in rows else "gene"
     height = [-float(np.log10(max(float(v), 1e-300))) for v in rows["p"]]
     digits = decimals_for((rows["high"] - rows["low"]) / 2, least=3)
     clear = ((rows["low"] > 0) | (rows["high"] < 0)).tolist()
@@ -80,7 +80,7 @@ def volcano_rows(effects: pd.DataFrame, target: str, group: str = ALL) -> pd.Dat
     return rows
 
 
-def epistasis_map(epistasis: pd.DataFrame, target: str, group: str = ALL) -> Any:
+def epistasis_map(epistasis: pd.DataFrame, target: str, model: str = "", group: str = ALL) -> Any:
     """Return by how much a double knockout deviates from what its singles predict, one cell a pair.
 
     Parameters
@@ -88,8 +88,11 @@ def epistasis_map(epistasis: pd.DataFrame, target: str, group: str = ALL) -> Any
     epistasis
         ``first, second, target, group, first_delta, second_delta, both_delta, expected, epistasis, low, high, n,
         model``. A star marks a pair whose interval does not hold zero.
+    model
+        "additive" or "bliss"; the first that there is if empty.
     """
     rows = epistasis[(epistasis["target"] == target) & (epistasis["group"] == group)]
+    rows = rows[rows["model"] == (model or rows["model"].iloc[0])] if len(rows) else rows
     genes = list(dict.fromkeys([*rows["first"], *rows["second"]]))
     cells: dict[tuple[str, str], dict[Any, Any]] = {}
     for r in rows.to_dict("records"):

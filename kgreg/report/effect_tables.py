@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from kgreg.decode.knockout import sentences
 from kgreg.report.contents import ReportContents
 from kgreg.report.numbers import count, decimals_for, fixed, interval, is_known, probability
 from kgreg.report.summary import ALPHA
@@ -56,13 +57,14 @@ def sweep_panels(contents: ReportContents) -> list[dict[str, Any]]:
             {
                 "target": str(target),
                 "total": len(rows),
-                "clear": int(((rows["low"] > 0) | (rows["high"] < 0)).sum()),
+                "sentence": sentences(rows)[0] if {"unit", "how", "q"} <= set(rows.columns) else "",
+                "telling": int(((rows["low"] > 0) | (rows["high"] < 0)).sum()),
                 "known": bool(rows["low"].notna().any()),
                 "n": int(rows["n"].max()),
                 "seed": int(rows["seed"].iloc[0]),
                 "rows": [
                     {
-                        "label": r["label"],
+                        "label": r["gene"],
                         "id": r["node"],
                         "page": page_of(str(r["node"])),
                         "delta": interval(r["delta"], r["low"], r["high"], digits, sign=True),
@@ -77,23 +79,31 @@ def sweep_panels(contents: ReportContents) -> list[dict[str, Any]]:
     return panels
 
 
+def epistasis_panels(epistasis: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return the outputs and models of which there are pairs over all samples."""
+    rows = epistasis[(epistasis["group"] == ALL) & epistasis["epistasis"].notna()]
+    return list(dict.fromkeys(zip(rows["target"].astype(str), rows["model"].astype(str), strict=True)))
+
+
 def epistasis_rows(contents: ReportContents, most: int = 20) -> dict[str, Any] | None:
     """Return the pairs that deviate most from what their singles predict."""
     table = contents.tables.get("epistasis")
     if table is None or table.empty:
         return None
-    rows = table[table["group"] == ALL]
+    rows = table[(table["group"] == ALL) & table["epistasis"].notna()]
     best = rows.loc[rows["epistasis"].abs().nlargest(most).index]
     digits = decimals_for((best["high"] - best["low"]) / 2, least=3)
     return {
         "total": len(rows),
         "model": ", ".join(dict.fromkeys(rows["model"].astype(str))),
         "n": int(rows["n"].max()) if len(rows) else 0,
-        "targets": list(dict.fromkeys(rows["target"].astype(str))),
+        "targets": [f"{target} ({model})" for target, model in epistasis_panels(table)],
+        "sentences": sentences(rows[rows["epistasis"].notna()])[:3] if "unit" in rows else [],
         "rows": [
             {
                 "pair": f"{r['first']} and {r['second']}",
                 "target": r["target"],
+                "model": r["model"],
                 "first": fixed(r["first_delta"], digits, sign=True),
                 "second": fixed(r["second_delta"], digits, sign=True),
                 "both": fixed(r["both_delta"], digits, sign=True),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from kgreg.decode.knockout import sentences
 from kgreg.report.numbers import count, decimals_for, interval, is_known, plural, probability
 from kgreg.report.tables import ALL, page_of
 
@@ -33,7 +34,7 @@ def knockout_panels(knockouts: pd.DataFrame, top: int = 10) -> list[dict[str, An
                 "moved": _effects(moved, sign=False, least=2),
                 "n": int(rows["n"].max()),
                 "seed": int(rows["seed"].iloc[0]),
-                "sentences": [_strongest(outputs)],
+                "sentences": _said(rows),
                 "tested": bool("p" in outputs and outputs["p"].notna().any()),
             }
         )
@@ -56,6 +57,13 @@ def _effects(rows: pd.DataFrame, *, sign: bool, least: int) -> list[dict[str, An
         }
         for r in rows.to_dict("records")
     ]
+
+
+def _said(rows: pd.DataFrame) -> list[str]:
+    """Say what a knockout does; runs of earlier versions do not know how it was done."""
+    if {"how", "unit", "dose", "p", "n_null"} <= set(rows.columns):
+        return sentences(rows)
+    return [_strongest(rows[rows["kind"] == "output"])]
 
 
 def _strongest(outputs: pd.DataFrame) -> str:

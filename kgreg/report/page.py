@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from kgreg.report import (
 )
 from kgreg.report.answers import answers
 from kgreg.report.contents import ReportContents
-from kgreg.report.downloads import download_rows, write_beside
+from kgreg.report.downloads import download_rows, remove_beside, write_beside
 from kgreg.report.drawing import MOST_OUTPUTS, all_figures
 from kgreg.report.embed import asset, figure_json, packed_json, packed_plotly, page_script, plotly_script, script_hash
 from kgreg.report.explorer import explorer_data
@@ -50,7 +49,7 @@ def write_report(contents: ReportContents, path: Path, *, largest: int = LARGEST
         The file to write. An existing report is replaced, and only once the new one is whole.
     largest
         A page of more bytes leaves the tables that can be taken from it out, and has them as CSV files in
-        ``<page>_files/`` beside it; it says so.
+        ``<page>_tables/`` beside it; it says so.
 
     Returns
     -------
@@ -68,7 +67,7 @@ def write_report(contents: ReportContents, path: Path, *, largest: int = LARGEST
         if len(text.encode()) > largest:
             text = render_report(contents, beside=write_beside(contents, path))
         else:
-            shutil.rmtree(path.with_name(f"{path.stem}_files"), ignore_errors=True)
+            remove_beside(path)
         replace_text(path, text)
     except OSError as error:
         raise OutputError(

@@ -203,17 +203,20 @@ def degree_plot(degree: pd.DataFrame) -> Any:
     Parameters
     ----------
     degree
-        ``kind, output, arm ("graph", "rewired"), quantity ("genes", "links"), rho, low, high, n, seed``.
+        ``kind, output, arm ("graph", "rewired", "corrected"), quantity ("genes", "links"), rho, low, high, n, seed``.
     """
     rows = degree[degree["output"] == ALL] if (degree["output"] == ALL).any() else degree
     keys = list(dict.fromkeys(zip(rows["kind"], rows["quantity"], strict=True)))
     names = {key: f"{_KINDS.get(key[0], key[0])}: number of {key[1]}" for key in keys}
     traces = []
     for arm, name, colour, shift in (
-        ("graph", "the real graph", ACCENT, -0.14),
-        ("rewired", "rewired graphs", ARM_COLOURS["rewired"], 0.14),
+        ("graph", "score in the real graph", ACCENT, -0.2),
+        ("rewired", "score in rewired graphs", ARM_COLOURS["rewired"], 0.0),
+        ("corrected", "z against rewired graphs", AGAINST, 0.2),
     ):
         mine = rows[rows["arm"] == arm]
+        if mine.empty:
+            continue
         traces.append(
             go.Scatter(
                 x=[_rounded(value, 4) for value in mine["rho"]],

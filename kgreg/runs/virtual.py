@@ -20,6 +20,7 @@ from kgreg.decode.tenifold import TenifoldResult, TenifoldSettings, virtual_knoc
 from kgreg.disk import replace_text
 from kgreg.errors import OutputError, QueryError
 from kgreg.progress import Progress, no_progress
+from kgreg.runs.perturbed_sets import enrich_perturbed, read_sets
 from kgreg.runs.scoring import write_table
 from kgreg.store import open_store
 from kgreg.store.queries import find_query, run_named
@@ -37,15 +38,18 @@ def run_tenifold(
     replicates: int = 5,
     null: int = 50,
     seed: int = 0,
+    collections: Sequence[str] = (),
+    store: Path | str | None = None,
     whole_network: bool = False,
     force: bool = False,
     progress: Progress = no_progress,
-) -> TenifoldResult:
+) -> tuple[TenifoldResult, pd.DataFrame]:
     """Knock genes out virtually, see :func:`kgreg.decode.tenifold.virtual_knockouts`, and write what was found.
 
     Writes ``perturbed.csv`` (the table), ``knockouts.csv`` (the summary), ``network.parquet`` (links from the genes
-    that were knocked out, or all with ``whole_network``) and ``about.json`` into ``output``. Nothing is written before
-    all is done.
+    that were knocked out, or all with ``whole_network``) and ``about.json`` into ``output``; with ``collections``, also
+    ``enrichment.csv`` (:func:`kgreg.runs.perturbed_sets.enrich_perturbed`, the second that is returned). Nothing is
+    written before all is done.
 
     Raises
     ------
@@ -54,18 +58,22 @@ def run_tenifold(
     """
     check_new(output, force)
     cells = read_cells(data, layer=layer, group=group, only=only)
+    sets = read_sets(cells.genes, collections, store)
     result = virtual_knockouts(
         cells, knockouts, settings, replicates=replicates, null=null, seed=seed, progress=progress
     )
+    enriched = enrich_perturbed(result, sets, progress) if sets else pd.DataFrame()
     asked = None if whole_network else list(dict.fromkeys(gene for genes in knockouts.values() for gene in genes))
     tables = {
         "perturbed.csv": result.table,
         "knockouts.csv": result.summary,
         "network.parquet": result.edges(asked),
     }
+    if sets:
+        tables["enrichment.csv"] = enriched
     about = {"knockouts": {name: list(genes) for name, genes in knockouts.items()}, **result.about}
     write_folder(output, tables, about)
-    return result
+    return result, enriched
 
 
 def check_new(folder: Path, force: bool) -> None:

@@ -39,7 +39,7 @@ def refused(*arguments: str | Path) -> str:
 def test_tenifold_writes_tables(circuit: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     command = ["tenifold", circuit / "data.h5ad", "-g", "TF01", "--set", "two=TF02,TF03", "--layer", "counts"]
-    small = ["--replicates", "2", "--null", "2", "--networks", "2", "--cells", "80", "--output", folder]
+    small = ["--replicates", "2", "--null", "4", "--networks", "2", "--cells", "80", "--output", folder]
     done = kgreg(*command, *small)
     assert done.exit_code == 0, done.output
     assert "TF01 knocked out" in done.output
@@ -49,6 +49,17 @@ def test_tenifold_writes_tables(circuit: Path, tmp_path: Path) -> None:
     assert set(pd.read_parquet(folder / "network.parquet")["regulator"]) <= {"TF01", "TF02", "TF03"}
     assert json.loads((folder / "about.json").read_text())["knockouts"]["two"] == ["TF02", "TF03"]
     assert "not empty" in refused(*command, *small)
+    # Gene sets: the targets of every factor, as the circuit has them.
+    links = pd.read_csv(circuit / "links.csv")
+    sets = tmp_path / "factors.gmt"
+    real = links[links["type_a"]].groupby("tf")["target"]
+    sets.write_text("".join(f"{tf}\tlinks\t" + "\t".join(genes) + "\n" for tf, genes in real))
+    done = kgreg(*command, *small, "--force", "--sets", sets)
+    assert done.exit_code == 0, done.output
+    enriched = pd.read_csv(folder / "enrichment.csv")
+    assert set(enriched["output"]) == {"TF01", "two"}
+    assert set(enriched["null"]) == {"random knockouts"}
+    assert enriched["p_null"].between(0, 1).all()
     assert kgreg(*command, *small, "--force", "--null", "0").exit_code == 0
 
 

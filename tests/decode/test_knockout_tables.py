@@ -372,7 +372,7 @@ def test_a_gene_that_is_not_there_is_explained() -> None:
     for name, said in {
         "GX": "GX is left out of the network: no term annotates it \\(genes\\)",
         "G77": "constant \\(same value in every sample\\)",
-        "twice": "ambiguous \\(G1, G2\\)",
+        "twice": "its name is ambiguous \\(G1, G2\\)",
         "G88": "no subsystem that was kept",
         "G008": "did you mean G0",
         "brca1": "neither the data nor the network",
@@ -382,6 +382,10 @@ def test_a_gene_that_is_not_there_is_explained() -> None:
         assert pd.Series([caught.value.hint]).str.contains(said).all(), caught.value.hint
     with pytest.raises(DataError, match="no modality methylation"):
         InputGenes.of(BLUEPRINT, modalities=["methylation"])
+    with pytest.raises(DataError, match="Not inputs of the network: nope, GX") as caught:
+        genes.find_each({"a": ["G00", "nope"], "b": ["GX", "nope"]})
+    assert "nope: neither" in caught.value.hint
+    assert "GX is left out" in caught.value.hint
 
 
 # ---- sentences -------------------------------------------------------------------------------------------------------

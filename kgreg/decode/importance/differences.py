@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kgreg.decode.importance.inquiry import Found, Inquiry, Pairs, Scale
-from kgreg.nn.inputs import Change, Inputs
+from kgreg.nn.derivatives import change_of
+from kgreg.nn.inputs import Inputs
 
 #: How far a node is shifted to either side; KPNN's.
 EPSILON = 1e-3
@@ -24,14 +25,13 @@ def ablation(inquiry: Inquiry, pairs: Pairs) -> Found:
     """
     samples, place = np.unique(pairs.samples, return_inverse=True)
     given = inquiry.inputs(samples)
-    network, mean = inquiry.model.network, inquiry.means.neurons[:, None]
+    network, mean = inquiry.model.network, inquiry.means.neurons
     with torch.no_grad():
         base: Tensor = network(given).outputs
 
         def effects() -> Iterator[Tensor]:
             yield from (base - outputs for outputs in _without_genes(inquiry, samples, given, base))
-            for span in inquiry.spans:
-                yield base - network.intervene(given, _changed(span, 0.0, mean[span])).outputs
+            yield from (base - outputs for outputs in network.set_terms(given, 0.0, mean))
 
         scores = _scores(inquiry, effects(), pairs, place, "logit")
     return Found(scores, scores)
@@ -54,9 +54,10 @@ def central_difference(inquiry: Inquiry, pairs: Pairs) -> Found:
                 step = torch.zeros(x.shape[2], dtype=x.dtype)
                 step[columns] = EPSILON
                 yield network.predict(replace(given, genes=x + step)), network.predict(replace(given, genes=x - step))
+            step = torch.full((int(network.term_widths.sum()),), EPSILON, dtype=x.dtype)
             for span in inquiry.spans:
-                up, down = (_changed(span, 1.0, torch.tensor(step)) for step in (EPSILON, -EPSILON))
-                yield network.intervene(given, up).outputs, network.intervene(given, down).outputs
+                up, down = (network.intervene(given, change_of(span, 1.0, by)).outputs for by in (step, -step))
+                yield up, down
 
         rows = np.arange(len(pairs.samples))
         value = inquiry.value(pairs.outputs, "prediction")
@@ -100,20 +101,6 @@ def _without_genes(inquiry: Inquiry, samples: NDArray[np.int64], given: Inputs, 
         other = x.clone()
         other[0][:, columns] = centre[:, columns]
         yield network.predict(replace(given, genes=other))
-
-
-def _changed(span: slice, times: float, plus: Tensor) -> Change:
-    """Return a change of the neurons ``span`` alone: to ``times`` what they are, plus ``plus``."""
-
-    def change(rows: slice, values: Tensor) -> Tensor:
-        if not rows.start <= span.start < rows.stop:
-            return values
-        own = slice(span.start - rows.start, span.stop - rows.start)
-        values = values.clone()
-        values[own] = values[own] * times + plus
-        return values
-
-    return change
 
 
 def _double(given: Inputs) -> Inputs:

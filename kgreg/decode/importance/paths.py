@@ -12,7 +12,10 @@ from kgreg.decode.importance.gradients import slopes
 from kgreg.decode.importance.inquiry import Found, Inquiry, Pairs
 from kgreg.nn.inputs import Inputs
 
-#: Points on a path at which derivatives are taken. Between smooth activations, twice as many change nothing that shows.
+#: Points of Gauss-Legendre quadrature on a path. Between smooth activations, more change nothing that shows.
+POINTS = 8
+
+#: Equal steps on a path where activations must be known at both ends of each.
 STEPS = 16
 
 #: Reference samples (and points on the way from them) that every sample is held against.
@@ -25,11 +28,11 @@ def integrated_gradients(inquiry: Inquiry, pairs: Pairs) -> Found:
     Genes: ``(x - x') integral of d o / d x`` from the mean input of the reference ``x'``; they sum to the difference
     of the outputs. Terms: the same in the space of one level's neurons, from what they are at ``x'`` to what they are,
     all below and beside them as in the sample (captum's ``LayerIntegratedGradients``); the neurons of one level sum to
-    what the output loses when that level alone is as at ``x'``. Gauss-Legendre quadrature at ``STEPS`` points.
+    what the output loses when that level alone is as at ``x'``. Gauss-Legendre quadrature at ``POINTS`` points.
 
     Letters of DNA have no mean; of networks that read them, motifs begin at their mean activations.
     """
-    points, weights = (values / 2 for values in np.polynomial.legendre.leggauss(STEPS))
+    points, weights = (values / 2 for values in np.polynomial.legendre.leggauss(POINTS))
     steps = list(zip((points + 0.5).tolist(), weights.tolist(), strict=True))
     given, base, start, hidden = _ends(inquiry, pairs)
     x: Tensor = given.genes[0]  # type: ignore[index]

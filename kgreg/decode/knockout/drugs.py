@@ -68,7 +68,7 @@ def drug_knockouts(
     if not knockouts:
         raise DataError("No knockout is named.", "List at least one gene.")
     genes = options.genes(result)
-    positions = [genes.inputs_of(genes.find(names)) for names in knockouts.values()]
+    positions = [genes.inputs_of(found) for found in genes.find_each(knockouts).values()]
     how = options.manipulations(result, genes)[0]
     found, folds, cells = [], [], set()
     for job, model, readings, rows in _cells(result, progress):

@@ -16,6 +16,17 @@ from kgreg.errors import DataError
 _NEAREST = 3  # names that are offered instead of one that nobody knows
 _LIKE = 0.6  # the least likeness of a name that is offered, as difflib measures it
 
+_NO_PLACE = "the network has no place for it: no subsystem that was kept is annotated with it"
+_OUTCOMES = {
+    "symbol": _NO_PLACE,
+    "alias": _NO_PLACE,
+    "constant": "its values are constant",
+    "repeated": "another feature is the same gene",
+    "ambiguous": "its name is ambiguous",
+    "unknown": "no gene of the knowledge has this name",
+    "unmapped": "it is of no gene",
+}
+
 
 @dataclass(frozen=True)
 class InputGenes:
@@ -74,7 +85,7 @@ class InputGenes:
             said = f"{row['reason']} ({row['step']})"
             elsewhere |= {str(name): f"left out of the network: {said}" for name in (row["id"], row["label"])}
         if matching is not None:
-            elsewhere |= _became(matching, place)
+            elsewhere = _became(matching, place) | elsewhere
         features = inputs.groupby("node", sort=False)["feature"].first()
         positions = [np.asarray(rows[node], dtype=np.int64) for node in rows]
         return cls(nodes, labels, [str(f) for f in features], positions, place, elsewhere)
@@ -93,7 +104,7 @@ class InputGenes:
         """
         if not len(names):
             raise DataError("A knockout names no gene.", "List at least one gene.")
-        missing = [name for name in names if name not in self._place]
+        missing = list(dict.fromkeys(name for name in names if name not in self._place))
         if missing:
             hints = [self._about(name) for name in missing[:5]]
             raise DataError(
@@ -101,6 +112,18 @@ class InputGenes:
                 " ".join([*hints, f"The network reads {len(self)} genes (`inputs.parquet` of the blueprint)."]),
             )
         return list(dict.fromkeys(self._place[name] for name in names))
+
+    def find_each(self, knockouts: Mapping[str, Sequence[str]]) -> dict[str, list[int]]:
+        """Return the numbers of the genes of every knockout; genes that are not there are all named at once.
+
+        Raises
+        ------
+        DataError
+            As :meth:`find`.
+        """
+        if all(len(names) for names in knockouts.values()):
+            self.find([name for names in knockouts.values() for name in names])
+        return {knockout: self.find(names) for knockout, names in knockouts.items()}
 
     def inputs_of(self, genes: Sequence[int]) -> NDArray[np.int64]:
         """Return the positions of the inputs of genes, together."""
@@ -126,8 +149,6 @@ def _became(matching: Matching, place: Mapping[str, int]) -> dict[str, str]:
     found: dict[str, str] = {}
     for row in matching.table.to_dict("records"):
         note = row["note"] if isinstance(row["note"], str) else ""
-        said = f"in the data, but no input: {row['outcome']}" + (f" ({note})" if note else "")
-        if row["outcome"] in ("symbol", "alias"):
-            said = "in the data, but the network has no place for it: no subsystem that was kept is annotated with it"
+        said = f"in the data, but {_OUTCOMES.get(row['outcome'], row['outcome'])}" + (f" ({note})" if note else "")
         found |= {str(name): said for name in (row["feature"], row["label"]) if name and name not in place}
     return found

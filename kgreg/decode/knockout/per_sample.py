@@ -47,7 +47,7 @@ def knockout_samples(
     if not knockouts:
         raise DataError("No knockout is named.", "List at least one gene.")
     genes = options.genes(result)
-    positions = {name: genes.inputs_of(genes.find(names)) for name, names in knockouts.items()}
+    positions = {name: genes.inputs_of(found) for name, found in genes.find_each(knockouts).items()}
     manipulations = options.manipulations(result, genes)
     fits = list(result.fits("graph"))
     terms = terms_table(result, [t for t in result.blueprint.terms["id"] if t in fits[0][1].network.term_ids])

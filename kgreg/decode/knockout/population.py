@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 
 from kgreg.data.targets import ONE_OUTPUT
 from kgreg.decode.importance import ALL, samples_of_outputs
-from kgreg.decode.intervals import mean_interval
+from kgreg.decode.intervals import Interval, network_interval
 from kgreg.decode.knockout.effects import Changes, Unchanged
 from kgreg.decode.knockout.kernels import add_moved
 from kgreg.decode.knockout.settings import Manipulation
 from kgreg.fit.crossval import CrossValidation
 from kgreg.fit.fitted import FittedModel
 from kgreg.fit.threads import limit_threads
-from kgreg.nn.threads import use_threads
 from kgreg.progress import Progress, no_progress
 
 Index = NDArray[np.int64]
@@ -107,12 +106,14 @@ def population(
     return Population(names, counts, outputs, moved, terms, folds)
 
 
-def over_networks(values: NDArray[Any], folds: Index) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+def over_networks(values: NDArray[Any], folds: Index, overlap: float = 0.0) -> Interval:
     """Return mean, low and high (95 %) and n of ``values [R, ...]`` of networks that were trained in ``folds [R]``.
 
-    NaN is left out; low and high are NaN for a single network.
+    NaN is left out; low and high are NaN for a single network. Effects on outputs need ``overlap``, the
+    :func:`kgreg.decode.intervals.overlap_of` of the splits: how far a prediction moves follows from how sure the
+    networks are, which folds have in common. Those on subsystems do not: they are measured in each network's own sd.
     """
-    return mean_interval(values.astype(np.float64))
+    return network_interval(values.astype(np.float64), folds, overlap)
 
 
 def groups_of(result: CrossValidation, rows: Index) -> dict[str, Index]:
@@ -179,10 +180,9 @@ def _add_terms(
         # A knockout changes whole subsystems, whose neurons stand together.
         which = np.flatnonzero(np.isin(start, changed.neurons, assume_unique=True))
         first = np.searchsorted(changed.neurons, start[which])
-        own = np.zeros((len(which), len(weight)))
-        use_threads()
+        own, inverse = np.zeros((len(which), len(weight))), unchanged.inverse_spread.astype(unchanged.hidden.dtype)
         add_moved(
-            changed.hidden.numpy(), unchanged.hidden, unchanged.inverse_spread, rows[changed.rows], first,
+            changed.hidden.numpy(), unchanged.hidden, inverse, rows[changed.rows], first,
             first + (stop - start)[which], changed.neurons, weight, own,
         )  # fmt: skip
         total[which] += own

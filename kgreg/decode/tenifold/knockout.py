@@ -96,6 +96,9 @@ class TenifoldResult:
         ``[n_genes, n_genes]`` mean of the replicates' networks; rows regulate.
     genes
         Of rows and columns.
+    replicates, null
+        Knockout -> fold changes ``[n, n_genes]`` in every replicate, and in every random knockout (NaN: of a gene that
+        was knocked out itself).
     about
         Settings, counts of cells and genes, what was left out (JSON values).
     """
@@ -104,6 +107,8 @@ class TenifoldResult:
     summary: pd.DataFrame
     network: sparse.csr_matrix
     genes: list[str]
+    replicates: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    null: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def edges(self, regulators: Sequence[str] | None = None) -> pd.DataFrame:
@@ -285,6 +290,8 @@ def virtual_knockouts(
         pd.DataFrame(summaries),
         sparse.csr_matrix(mean / replicates),
         normal.genes,
+        {name: np.stack([parts[2] for parts in values]) for name, values in kept.items()},
+        {name: np.array([change for change, _ in values]) for name, values in nulls.items()},
         about,
     )
 

@@ -88,7 +88,7 @@ def find_samples(x: Any, sparse: Any, values: Any, factors: Any, ptr: Any, colum
 
 
 @njit(**OPTIONS)
-def _send(z: Any, values: Any, at: Any, stride: Any, change: Any) -> None:
+def send(z: Any, values: Any, at: Any, stride: Any, change: Any) -> None:
     """``z[k] += sum_m values[at + k * stride + m] * change[m]``."""
     for k in range(z.shape[0]):
         i, m = at + k * stride, 0
@@ -140,7 +140,7 @@ def recompute(P: Any, x: Any, sparse: Any, values: Any, factors: Any, ptr: Any, 
             for e in range(P.column_ptr[c], P.column_ptr[c + 1]):
                 t = P.column_node[e]
                 if row_of[t] >= 0:
-                    _send(z[row_of[t] : row_of[t] + P.width[t]], input_values[r],
+                    send(z[row_of[t] : row_of[t] + P.width[t]], input_values[r],
                           P.input_offset[t] + P.column_position[e], P.input_ptr[t + 1] - P.input_ptr[t],
                           change[:1])  # fmt: skip
         for t in nodes:
@@ -159,6 +159,6 @@ def recompute(P: Any, x: Any, sparse: Any, values: Any, factors: Any, ptr: Any, 
             for e in range(P.parent_ptr[t], P.parent_ptr[t + 1]):
                 parent = P.parent[e]
                 if row_of[parent] >= 0:
-                    _send(z[row_of[parent] : row_of[parent] + P.width[parent]], link_values[r],
+                    send(z[row_of[parent] : row_of[parent] + P.width[parent]], link_values[r],
                           P.link_offset[parent] + P.parent_position[e], P.fan[parent],
                           change[: P.width[t]])  # fmt: skip

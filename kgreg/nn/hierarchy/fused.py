@@ -85,7 +85,7 @@ class _Fused(torch.autograd.Function):
         ctx.rows = None if isinstance(x, Tensor) else x
         ctx.program, ctx.step, ctx.twin, ctx.take = program, step, twin, take
         ctx.kept = source, sparse, counts, totals, saved, stats, before
-        return (result, *(torch.from_numpy(hidden[:, rows]) for rows in take))
+        return (result, *(torch.from_numpy(hidden[:, _span(rows)].copy()) for rows in take))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:
@@ -126,11 +126,22 @@ def _gather(hidden: Tensor, take: Take, gradients: Sequence[Tensor | None]) -> t
     else:
         gradient = np.empty(hidden.shape, hidden.numpy().dtype)
     for rows, part in zip(take, parts, strict=True):
-        if part is not None:
+        if part is None:
+            continue
+        if given[rows].any():
             gradient[:, rows[~given[rows]]] = 0
             gradient[:, rows] += part.detach().numpy()
-            given[rows] = True
+        else:
+            gradient[:, _span(rows)] = part.detach().numpy()
+        given[rows] = True
     return gradient, given
+
+
+def _span(rows: np.ndarray[Any, np.dtype[np.int64]]) -> slice | np.ndarray[Any, np.dtype[np.int64]]:
+    """Return rows that follow each other as a slice, which is copied in one go."""
+    if len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
+        return slice(int(rows[0]), int(rows[-1]) + 1)
+    return rows
 
 
 def _through_twin(ctx: Any, x: Tensor, parameters: list[Tensor], gradients: Sequence[Tensor | None]) -> list[Any]:

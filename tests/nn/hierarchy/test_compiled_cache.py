@@ -13,12 +13,18 @@ from types import ModuleType
 import pytest
 
 from kgreg.nn import laplacian_kernels
-from kgreg.nn.hierarchy import Program, adjoints, changes, features, kernels, rows
+from kgreg.nn.hierarchy import Program, adjoints, changes, features, kernels, rows, settings
 
 
 @pytest.mark.parametrize(
     ("module", "calls"),
-    [(kernels, [rows]), (features, [rows]), (changes, [rows, kernels]), (adjoints, [rows, kernels])],
+    [
+        (kernels, [rows]),
+        (features, [rows]),
+        (changes, [rows, kernels]),
+        (adjoints, [rows, kernels]),
+        (settings, [rows, kernels, changes]),
+    ],
     ids=lambda m: str(m)[:40],
 )
 def test_a_file_of_kernels_states_what_it_calls(module: ModuleType, calls: list[ModuleType]) -> None:
