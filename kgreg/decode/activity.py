@@ -20,7 +20,7 @@ from kgreg.blueprint.kinds import RANKED_KINDS
 from kgreg.blueprint.model import Blueprint
 from kgreg.data.targets import ONE_OUTPUT
 from kgreg.decode.importance import ALL, samples_of_outputs
-from kgreg.decode.intervals import mean_interval
+from kgreg.decode.intervals import network_interval
 from kgreg.errors import DataError
 from kgreg.fit.crossval import CrossValidation
 from kgreg.fit.fitted import FittedModel
@@ -256,9 +256,9 @@ def activity_table(result: CrossValidation, found: list[NetworkActivity]) -> pd.
     Returns
     -------
     DataFrame
-        ``node, kind, label, group, mean`` (over the samples, then over the networks), ``low, high`` (95 %, Student's t
-        over the networks; NaN for one network), ``n`` (networks that tested samples of the group), ``samples`` and
-        ``seed``.
+        ``node, kind, label, group, mean`` (over the samples, then over the networks), ``low, high`` (95 %, see
+        :func:`kgreg.decode.intervals.network_interval`; NaN for one network), ``n`` (networks that tested samples of
+        the group), ``samples`` and ``seed``.
     """
     terms = active_terms(result)
     nodes = result.blueprint.nodes.set_index("id").loc[terms]
@@ -270,7 +270,9 @@ def activity_table(result: CrossValidation, found: list[NetworkActivity]) -> pd.
             for network, groups in zip(found, members, strict=True)
             if group in groups
         ]
-        mean, low, high, n = mean_interval(np.stack(each))
+        folds = [network.fold for network, groups in zip(found, members, strict=True) if group in groups]
+        # Activities have sd 1 in every network: a group's mean varies with its test samples, as scores of classes do.
+        mean, low, high, n = network_interval(np.stack(each), np.array(folds))
         seen = {int(network.rows[i]) for network, own in zip(found, members, strict=True) for i in own.get(group, ())}
         columns = {"node": terms, "label": nodes["label"].to_numpy(), "mean": mean, "low": low, "high": high, "n": n}
         kinds = nodes["kind"].where(nodes["kind"].isin(list(RANKED_KINDS)), "term").to_numpy()

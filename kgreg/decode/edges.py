@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from kgreg.data.targets import ONE_OUTPUT
 from kgreg.decode.importance import ALL, samples_of_outputs
+from kgreg.decode.intervals import overlap_of
 from kgreg.decode.rank import rank_scores
 from kgreg.fit.arms import Job
 from kgreg.fit.crossval import CrossValidation
@@ -43,7 +44,7 @@ def edge_scores(result: CrossValidation, progress: Progress = no_progress) -> pd
     DataFrame
         One row an interaction and output: ``source, target`` (ids), ``source_label, target_label, relation, weight``,
         ``output`` (a class or label: the samples that have it; ``all``: the mean over these), ``score`` (mean over the
-        networks), ``low, high`` (95 %, Student's t over the networks), ``n`` (networks), ``seed``, ``stability`` (share
+        networks), ``low, high`` (95 %), ``n`` (networks), ``seed``, ``stability`` (share
         of networks that have it among their 20 highest), ``z_labels, p_labels, q_labels`` (NaN without at least two
         permutations), ``rank`` (within an output, by ``z_labels``, else by ``score``). Empty where the networks have no
         attention.
@@ -64,7 +65,10 @@ def edge_scores(result: CrossValidation, progress: Progress = no_progress) -> pd
     labels = result.blueprint.nodes.set_index("id")["label"]
     info = edges.assign(kind="edge", source_label=edges["source"].map(labels), target_label=edges["target"].map(labels))
     real = np.stack(found["graph"])[:, used]
-    ranking = rank_scores(real, {"labels": np.stack(draws)} if draws else {}, info, columns)
+    folds = np.array([job.split.fold for job in jobs if job.arm.kind == "graph"])
+    overlaps = [overlap_of(result.splits)] * len(columns)
+    nulls = {"labels": np.stack(draws)} if draws else {}
+    ranking = rank_scores(real, nulls, info, columns, folds=folds, overlaps=overlaps)
     ranks = (
         ranking["z_labels" if ranking["z_labels"].notna().any() else "score"]
         .groupby(ranking["output"])

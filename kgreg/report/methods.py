@@ -117,7 +117,7 @@ def _importance(contents: ReportContents) -> str:
     n = int(contents.ranking["n"].max())
     kinds = [RANKED_KINDS[kind] for kind in RANKED_KINDS if (contents.ranking["kind"] == kind).any()]
     text = f"The importance of {listed(kinds)} is {how} on held-out samples, averaged over {plural(n, 'network')}"
-    text += ", with 95 % intervals by Student's t over the networks" if n > 1 else "; one network gives no interval"
+    text += f", with 95 % intervals {_over(contents)}" if n > 1 else "; one network gives no interval"
     sentences = [text + "."]
     nulls = [null for null in ("rewired", "labels") if (contents.ranking["null"] == null).any()]
     if nulls:
@@ -146,20 +146,38 @@ def _importance(contents: ReportContents) -> str:
     return " ".join(sentences)
 
 
+def _over(contents: ReportContents) -> str:
+    """Return what intervals over networks are made of; see :func:`kgreg.decode.intervals.network_interval`."""
+    if contents.metrics.get("folds", 0) > 1:
+        return "by Student's t over the folds, corrected for the training samples that these share"
+    return "by Student's t over seeds, on one held-out part"
+
+
+#: What a knockout set inputs to -> in words; see :class:`kgreg.decode.knockout.settings.Manipulation`.
+_SET_TO = {
+    "silent": "to zero (to the lowest measured value, if that is below)",
+    "unaltered": "to unaltered",
+    "altered": "to altered",
+}
+
+
 def _knockouts(contents: ReportContents) -> str:
     table = contents.knockouts
     if table.empty:
         return ""
     n = int(table["n"].max())
     names = plural(int(table["knockout"].nunique()), "gene or set of genes", "genes or sets of genes")
+    ways = list(dict.fromkeys(table["how"])) if "how" in table else ["silent"]
+    doses = [way.removeprefix("dose ") for way in ways if way.startswith("dose ")]
+    values = [way.removeprefix("value ") for way in ways if way.startswith("value ")]
+    told = [_SET_TO[way] for way in ways if way in _SET_TO]
+    told += [f"to {listed(doses)} times what was measured"] if doses else []
+    told += [f"to {listed(values)}"] if values else []
     text = (
-        f"Knockouts of {names} were simulated by setting their inputs to zero (to the lowest measured value, if that "
-        f"is below) in held-out samples; effects are means over {plural(n, 'network')}"
+        f"Knockouts of {names} were simulated by setting their inputs {listed(told)} in held-out samples; effects are "
+        f"means over {plural(n, 'network')}"
     )
-    text += " with 95 % intervals by Student's t." if n > 1 else ", without an interval."
-    if "dose" in table and (table["dose"].dropna() != 0).any():
-        doses = sorted(set(table["dose"].dropna().astype(float)))
-        text += f" Doses were {listed(f'{dose:g}' for dose in doses)} times what was measured."
+    text += f" with 95 % intervals {_over(contents)}." if n > 1 else ", without an interval."
     if "n_null" in table and (table["n_null"].fillna(0) > 0).any():
         most = int(table["n_null"].max())
         text += f" Empirical p values compare them with {plural(most, 'random gene')} of matched expression."
@@ -223,7 +241,7 @@ def _methods_used(contents: ReportContents) -> list[str]:
         "adam": optimiser == "adam",
         "cox": contents.data["task"] == "survival",
         "concordance": contents.data["task"] == "survival",
-        "corrected-t": str(metrics.get("interval", "")).startswith("corrected t"),
+        "corrected-t": metrics.get("folds", 0) > 1,
         "rewired": "rewired" in arms and not contents.of_dna,
         "replicates": len(contents.ranking) > 0 and bool(arms & {"rewired", "labels"}),
         "bh": len(contents.ranking) > 0 and bool(contents.ranking["q"].notna().any()),

@@ -14,6 +14,8 @@ from kgreg.decode import Explanation
 from kgreg.decode.activity import subsystem_activity
 from kgreg.decode.sequence.summary import SequenceSummary
 from kgreg.experiment import Experiment, read_experiment
+from kgreg.report import ReportContents
+from kgreg.runs.contents import run_contents
 from kgreg.runs.decoding import load_tables
 from kgreg.runs.folder import RunFolder, read_json
 from kgreg.runs.records import load_edges, load_explanation, read_table
@@ -121,6 +123,11 @@ class Run:
         from kgreg.runs.annotated import activities_anndata
 
         return activities_anndata(self, data)
+
+    @cached_property
+    def contents(self) -> ReportContents:
+        """What its reports are made from, for the functions of :mod:`kgreg.report`."""
+        return run_contents(RunFolder(self.path))
 
     @property
     def report(self) -> Path:

@@ -66,6 +66,13 @@ def test_what_was_not_done_is_not_claimed() -> None:
     assert not any("Benjamini" in line or "Maslov" in line for line in citations(contents(nulls=(), knockouts=())))
 
 
+def test_intervals_are_over_folds_or_seeds() -> None:
+    made = contents()
+    assert "by Student's t over the folds, corrected for the training samples" in methods_paragraph(made)
+    one = replace(made, metrics={**made.metrics, "folds": 1})
+    assert "by Student's t over seeds, on one held-out part" in methods_paragraph(one)
+
+
 def test_one_network_has_no_interval() -> None:
     made = contents()
     one = replace(made, ranking=made.ranking.assign(n=1, low=np.nan, high=np.nan))
@@ -74,9 +81,10 @@ def test_one_network_has_no_interval() -> None:
 
 def test_knockouts_tell_of_doses_and_matched_genes() -> None:
     made = contents()
-    table = made.knockouts.assign(dose=[0.0, 2.0] * (len(made.knockouts) // 2), n_null=100)
+    table = made.knockouts.assign(how=["silent", "dose 2"] * (len(made.knockouts) // 2), n_null=100)
     text = methods_paragraph(replace(made, knockouts=table))
-    assert "Doses were 0 and 2 times" in text
+    assert "to zero (to the lowest measured value, if that is below) and to 2 times what was measured in" in text
+    assert "inputs to altered in" in methods_paragraph(replace(made, knockouts=table.assign(how="altered")))
     assert "100 random genes of matched expression" in text
 
 

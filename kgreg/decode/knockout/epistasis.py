@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from kgreg.decode.intervals import overlap_of
 from kgreg.decode.knockout.effects import Unchanged
 from kgreg.decode.knockout.population import groups_of, over_networks
 from kgreg.decode.knockout.table import KnockoutOptions
@@ -171,7 +172,7 @@ def _pair(
     expected: NDArray[np.float64],
     groups: list[str],
 ) -> pd.DataFrame:
-    mean, low, high, n = over_networks(both - base - expected, folds)
+    mean, low, high, n = over_networks(both - base - expected, folds, overlap_of(result.splits))
     parts = {
         "first_delta": first - base,
         "second_delta": second - base,

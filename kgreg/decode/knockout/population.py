@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kgreg.data.targets import ONE_OUTPUT
 from kgreg.decode.importance import ALL, samples_of_outputs
-from kgreg.decode.intervals import mean_interval
+from kgreg.decode.intervals import Interval, network_interval
 from kgreg.decode.knockout.effects import Changes, Unchanged
 from kgreg.decode.knockout.kernels import add_moved
 from kgreg.decode.knockout.settings import Manipulation
@@ -107,12 +107,14 @@ def population(
     return Population(names, counts, outputs, moved, terms, folds)
 
 
-def over_networks(values: NDArray[Any], folds: Index) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+def over_networks(values: NDArray[Any], folds: Index, overlap: float = 0.0) -> Interval:
     """Return mean, low and high (95 %) and n of ``values [R, ...]`` of networks that were trained in ``folds [R]``.
 
-    NaN is left out; low and high are NaN for a single network.
+    NaN is left out; low and high are NaN for a single network. Effects on outputs need ``overlap``, the
+    :func:`kgreg.decode.intervals.overlap_of` of the splits: how far a prediction moves follows from how sure the
+    networks are, which folds have in common. Those on subsystems do not: they are measured in each network's own sd.
     """
-    return mean_interval(values.astype(np.float64))
+    return network_interval(values.astype(np.float64), folds, overlap)
 
 
 def groups_of(result: CrossValidation, rows: Index) -> dict[str, Index]:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kgreg.decode.intervals import overlap_of
 from kgreg.decode.knockout.genes import InputGenes
 from kgreg.decode.knockout.null import empirical_p, expression_bins, q_values
 from kgreg.decode.knockout.population import Population, over_networks, population, terms_table
@@ -85,7 +86,7 @@ def _outputs(
         for g, group in enumerate(own.groups):
             if g and group != output:
                 continue
-            mean, low, high, n = over_networks(values[:, :, g, o], own.folds)
+            mean, low, high, n = over_networks(values[:, :, g, o], own.folds, overlap_of(result.splits))
             p, n_null = _against_alike(mean, bins)
             frames.append(
                 pd.DataFrame(

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kgreg.data.matching import Matching
+from kgreg.decode.intervals import overlap_of
 from kgreg.decode.knockout.genes import InputGenes
 from kgreg.decode.knockout.null import draw_matched, empirical_p, expression_bins, q_values
 from kgreg.decode.knockout.population import Population, over_networks, population, terms_table
@@ -91,7 +92,7 @@ def knockout_table(
     DataFrame
         ``knockout, genes, kind`` (output or term), ``target`` (class, label, "risk" or term id), ``label``, ``group``
         (the class of the samples, a label that they have, or "all"), ``delta`` (see :class:`KnockoutEffect`; mean over
-        the samples, then over the networks), ``low, high`` (95 %, Student's t over the networks; NaN with one), ``n``
+        the samples, then over the networks), ``low, high`` (95 %, see :func:`over_networks`; NaN with one), ``n``
         (networks), ``samples``, ``dose`` (NaN where a value was set), ``how`` (the same in words), ``unit``
         ("probability", "value", "log hazard" or "sd"), ``p`` (share of ``n_null`` random genes, or sets of as many,
         expressed alike in the training samples, with an effect as large in either direction; of terms in all samples
@@ -165,7 +166,8 @@ def _frames(
             if len(terms):
                 parts.append(("term", terms, own.terms, null.terms, 0 if group == own.groups[0] else None, "sd"))
             for kind, targets, values, random, row, of in parts:
-                mean, low, high, n = over_networks(values[:, k, g], own.folds)
+                shared = overlap_of(result.splits) if kind == "output" else 0.0
+                mean, low, high, n = over_networks(values[:, k, g], own.folds, shared)
                 p = np.full(len(mean), np.nan)
                 n_null = 0
                 if row is not None and len(matched[k]):

@@ -11,7 +11,7 @@ from kgreg.report.contents import ReportContents
 from kgreg.report.formats.markdown import render_markdown
 from kgreg.report.formats.records import render_json
 from kgreg.report.formats.workbook import render_workbook
-from kgreg.report.page import render_report
+from kgreg.report.page import render_report, write_report
 
 #: Ending of the file -> what makes it.
 FORMATS: dict[str, Callable[[ReportContents], str | bytes]] = {
@@ -34,6 +34,8 @@ def write_format(contents: ReportContents, form: str, path: Path) -> Path:
     """
     if form not in FORMATS:
         raise OutputError(f"There is no report in the format '{form}'.", f"Choose one of: {', '.join(FORMATS)}.")
+    if form == "html":  # which may have files beside it
+        return write_report(contents, path)
     made = FORMATS[form](contents)
     try:
         replace_bytes(path, made.encode() if isinstance(made, str) else made)
