@@ -24,6 +24,11 @@ _BASELINES = {
 }
 
 
+#: ``[decode] degree`` -> how scores are corrected, in words.
+_DEGREE = {
+    "pnet": "as in P-NET (divided by the degree of unusually connected nodes, then standardised within a layer)",
+    "regression": "by regression on the logarithm of the degree in networks on rewired graphs",
+}
 #: ``[decode] measure`` -> in words.
 _MEASURES = {
     "activation": "gradient times activation (the difference from the mean of the training samples times the "
@@ -133,6 +138,9 @@ def _importance(contents: ReportContents) -> str:
     text = f"The importance of {listed(kinds)} is {how} on held-out samples, averaged over {plural(n, 'network')}"
     text += f", with 95 % intervals {_over(contents)}" if n > 1 else "; one network gives no interval"
     sentences = [text + "."]
+    degree = contents.experiment.get("decode", {}).get("degree", "none")
+    if degree in _DEGREE:
+        sentences.append(f"Scores were corrected for the connectivity of nodes {_DEGREE[degree]}.")
     nulls = [null for null in ("rewired", "labels") if (contents.ranking["null"] == null).any()]
     if nulls:
         words = {"rewired": "rewired graphs", "labels": "permuted labels"}

@@ -137,6 +137,13 @@ def test_all_families_have_words() -> None:
         assert "We trained" in methods_paragraph(_with(network={"model": model}))
 
 
+def test_corrections_for_connectivity_are_told() -> None:
+    assert "corrected for the connectivity of nodes by regression" in methods_paragraph(
+        _with(decode={"degree": "regression"})
+    )
+    assert "corrected for the connectivity" not in methods_paragraph(_with(decode={"degree": "none"}))
+
+
 def test_all_measures_have_words() -> None:
     assert set(_MEASURES) == set(MEASURES)
 
