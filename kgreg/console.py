@@ -155,8 +155,9 @@ def show_ranking(run: Run, n: int = 3, output: str | None = None) -> None:
         return
     outputs = [output] if output is not None else list(dict.fromkeys(explanation.ranking["output"]))
     networks = int(explanation.ranking["n"].max())
+    sure = f"with its 95 % interval over {networks} networks" if networks > 1 else "of one network, so without interval"
     table = Table(
-        title=f"Top {n} of every output: score with its 95 % interval over {networks} networks, "
+        title=f"Top {n} of every output: score {sure}, "
         f"seed {run.metrics['seed']}; * q < 0.05 against the null; + n alike: nearly the same genes",
         title_justify="left",
         title_style="bold",

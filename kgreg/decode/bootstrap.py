@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kgreg.decode.importance import SampleScores
+from kgreg.decode.nulls import as_sizes, null_unit, relative_sizes
 
 #: Percentiles of a rank interval.
 _BOUNDS = (2.5, 97.5)
@@ -149,12 +150,17 @@ class Bootstrap:
 
 
 def rank_draws(
-    ranking: pd.DataFrame, means: NDArray[np.float64] | None, top: int, within: Callable[[str], int]
+    ranking: pd.DataFrame,
+    means: NDArray[np.float64] | None,
+    top: int,
+    outputs: list[str],
+    real: NDArray[np.float64],
+    nulls: dict[str, NDArray[np.float64]],
 ) -> pd.DataFrame:
     """Return a ranking with ``top_probability, rank_low, rank_high``.
 
-    In every draw the nodes are ranked as in the ranking itself: by the mean score, or by its distance from the null.
-    The null, and by how much a node may differ from it, are kept: it is the networks of the graph that are drawn.
+    In every draw the nodes are ranked as in the ranking itself: by the mean score, or by z. The null, and the unit of
+    z, are kept: it is the networks of the graph that are drawn.
 
     Parameters
     ----------
@@ -164,8 +170,8 @@ def rank_draws(
         ``[draws, n_nodes, n_outputs]`` of :meth:`Bootstrap.means`, or None: the columns are NaN.
     top
         How many nodes of a kind are the best.
-    within
-        Name of an output -> its place in ``means``.
+    outputs, real, nulls
+        What the ranking was made of.
 
     Returns
     -------
@@ -178,20 +184,13 @@ def rank_draws(
         return ranking
     filled = {name: np.full(len(ranking), np.nan) for name in BOOTSTRAP_COLUMNS}
     for output, rows in ranking.groupby("output", sort=False).indices.items():
-        part = ranking.iloc[rows]
-        score, null_mean, z = (part[name].to_numpy(dtype=float) for name in ("score", "null_mean", "z"))
-        drawn = means[:, :, within(str(output))]
+        part, o = ranking.iloc[rows], outputs.index(str(output))
+        kinds, drawn = part["kind"].to_numpy(), means[:, :, o]
         drawn = drawn[np.isfinite(drawn).any(axis=1)]
-        ranked = (part["null"] != "none").to_numpy()
-        with np.errstate(invalid="ignore", divide="ignore"):
-            spread = (score - null_mean) / z
-            distance = z + (drawn - score) / spread
-        # Where score and null are the same to the last digit (dead nodes), nothing moves.
-        distance = np.where(np.isfinite(spread) & (spread > 0), distance, z)
-        value = np.where(ranked, distance, drawn)
-        kinds = part["kind"].to_numpy()
+        own = {kind: draws[..., o] for kind, draws in nulls.items()}
+        value = _ranked_by(part, drawn, real[:, :, o], own, as_sizes(str(output), real[:, :, o], own))
         for kind in np.unique(kinds):
-            mine = np.flatnonzero((kinds == kind) & np.isfinite(np.where(ranked, z, score)))
+            mine = np.flatnonzero((kinds == kind) & part["rank"].notna().to_numpy())
             if not len(mine) or not len(value):
                 continue
             order = np.argsort(-value[:, mine], axis=1, kind="stable")
@@ -201,3 +200,28 @@ def rank_draws(
             for name, values in zip(BOOTSTRAP_COLUMNS, ((ranks <= top).mean(axis=0), low, high), strict=True):
                 filled[name][rows[mine]] = values
     return ranking.assign(**filled)
+
+
+def _ranked_by(
+    part: pd.DataFrame,
+    drawn: NDArray[np.float64],
+    real: NDArray[np.float64],
+    nulls: dict[str, NDArray[np.float64]],
+    sizes: bool,
+) -> NDArray[np.float64]:
+    """Return what nodes of one output are ranked by in each draw, ``[draws, n_nodes]``: z that moves with the mean."""
+    kinds, value = part["kind"].to_numpy(), drawn.copy()
+    z, score = (part[name].to_numpy(dtype=float) for name in ("z", "score"))
+
+    def compared(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return relative_sizes(values, kinds) if sizes else values
+
+    for null, draws in nulls.items():
+        mine = (part["null"] == null).to_numpy()
+        if mine.any():
+            moved = compared(drawn) - compared(score[None])
+            with np.errstate(invalid="ignore", divide="ignore"):
+                shift = moved / null_unit(compared(real), compared(draws), kinds)
+            # Of nodes that say nothing in any network, nothing moves.
+            value[:, mine] = (z + np.where(np.isfinite(shift), shift, 0.0))[:, mine]
+    return value

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from kgreg.blueprint.kinds import RANKED_KINDS
+from kgreg.decode.importance import ALL
 
 #: Which null a kind of node is ranked against. A gene carries its information into a rewired graph too, so rewiring
 #: cannot say whether the gene matters; permuted labels can. A term is its genes: rewiring gives it others.
@@ -67,6 +68,17 @@ def against_null(
     return z, p
 
 
+def null_unit(real: NDArray[np.float64], draws: NDArray[np.float64], kinds: NDArray[Any]) -> NDArray[np.float64]:
+    """Return what the z of :func:`against_null` counts in, ``[n_nodes]``: a score larger by it has a z larger by 1."""
+    means = np.stack([_mean_and_error(draw, kinds)[0] for draw in draws])
+    return _unit(*_mean_and_error(real, kinds), means, kinds)
+
+
+def as_sizes(output: str, real: NDArray[np.float64], nulls: dict[str, NDArray[np.float64]]) -> bool:
+    """Say whether scores are compared with nulls as :func:`relative_sizes`: those of ``all``, where they are sizes."""
+    return output == ALL and all(np.nanmin(one, initial=0.0) >= 0 for one in (real, *nulls.values()))
+
+
 def _mean_and_error(values: NDArray[np.float64], kinds: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the mean over networks ``[nodes]`` and the shrunk squared standard error of that mean."""
     n = np.isfinite(values).sum(axis=0)
@@ -82,13 +94,21 @@ def _z(
     mean: NDArray[np.float64], error: NDArray[np.float64], draws: NDArray[np.float64], kinds: NDArray[Any]
 ) -> NDArray[np.float64]:
     """Return how far ``mean`` (squared standard error ``error``) lies above the null ``draws [n_draws, nodes]``."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        z: NDArray[np.float64] = (mean - draws.mean(axis=0)) / _unit(mean, error, draws, kinds)
+    return z
+
+
+def _unit(
+    mean: NDArray[np.float64], error: NDArray[np.float64], draws: NDArray[np.float64], kinds: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Return by how much the difference of ``mean`` and the mean of the null ``draws`` may vary: what z counts in."""
     n = len(draws)
     # Two draws from one null differ by twice its variance: where leaving one out leaves one, the kind's mean stands in.
     variance = draws.var(axis=0, ddof=1) if n > 1 else (mean - draws[0]) ** 2 / 2
     spread = _shrink(variance, np.full(len(mean), n - 1), kinds)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        z: NDArray[np.float64] = (mean - draws.mean(axis=0)) / np.sqrt(error + spread * (1 + 1 / n))
-    return z
+    unit: NDArray[np.float64] = np.sqrt(error + spread * (1 + 1 / n))
+    return unit
 
 
 def _shrink(variance: NDArray[np.float64], freedom: NDArray[Any], kinds: NDArray[Any]) -> NDArray[np.float64]:

@@ -19,7 +19,7 @@ from kgreg.decode.explanation import Explanation
 from kgreg.decode.importance import ALL, Measure
 from kgreg.decode.intervals import network_interval, overlap_for
 from kgreg.decode.network_scores import score_networks
-from kgreg.decode.nulls import MAIN_NULL, adjust, against_null, relative_sizes
+from kgreg.decode.nulls import MAIN_NULL, adjust, against_null, as_sizes, relative_sizes
 from kgreg.decode.redundancy import JACCARD, with_leads
 from kgreg.decode.stability import TOP, agreement, agreement_table, found_share, node_scores
 from kgreg.errors import DataError
@@ -100,7 +100,7 @@ def explain(
     ranking = rank_scores(real, nulls, info, columns, top, folds, overlaps).assign(seed=result.seed)
     ranking = with_leads(ranking, result.blueprint, jaccard)
     found = Explanation(
-        ranking=rank_draws(ranking, scored.drawn, top, columns.index),
+        ranking=rank_draws(ranking, scored.drawn, top, columns, real, nulls),
         stability={
             kind: agreement(real[:, kinds == kind, overall], top) for kind in RANKED_KINDS if (kinds == kind).any()
         },
@@ -187,7 +187,7 @@ def rank_scores(
         )
         drawn = {kind: draws[..., o] for kind, draws in nulls.items()}
         compared = values
-        if output == ALL and all(np.nanmin(one, initial=0.0) >= 0 for one in (values, *drawn.values())):
+        if as_sizes(output, values, drawn):
             compared = relative_sizes(values, kinds)
             drawn = {kind: relative_sizes(draws, kinds) for kind, draws in drawn.items()}
         for kind in ("rewired", "labels"):

@@ -28,11 +28,11 @@ def volcano_plot(effects: pd.DataFrame, target: str, group: str = ALL, unit: str
     Parameters
     ----------
     effects
-        A sweep (``label`` names the gene), or the outputs of knockouts (``knockout`` names them), with ``target,
+        A sweep (``gene`` names the gene), or the outputs of knockouts (``knockout`` names them), with ``target,
         group, delta, low, high, n, p, q``.
     """
     rows = volcano_rows(effects, target, group)
-    called = "knockout" if "knockout" in rows else "label"
+    called = "knockout" if "knockout" in rows else "gene"
     height = [-float(np.log10(max(float(v), 1e-300))) for v in rows["p"]]
     digits = decimals_for((rows["high"] - rows["low"]) / 2, least=3)
     clear = ((rows["low"] > 0) | (rows["high"] < 0)).tolist()

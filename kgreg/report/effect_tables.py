@@ -58,13 +58,13 @@ def sweep_panels(contents: ReportContents) -> list[dict[str, Any]]:
                 "target": str(target),
                 "total": len(rows),
                 "sentence": sentences(rows)[0] if {"unit", "how", "q"} <= set(rows.columns) else "",
-                "clear": int(((rows["low"] > 0) | (rows["high"] < 0)).sum()),
+                "telling": int(((rows["low"] > 0) | (rows["high"] < 0)).sum()),
                 "known": bool(rows["low"].notna().any()),
                 "n": int(rows["n"].max()),
                 "seed": int(rows["seed"].iloc[0]),
                 "rows": [
                     {
-                        "label": r["label"],
+                        "label": r["gene"],
                         "id": r["node"],
                         "page": page_of(str(r["node"])),
                         "delta": interval(r["delta"], r["low"], r["high"], digits, sign=True),

@@ -69,7 +69,8 @@ def enrich_perturbed(
     Returns
     -------
     DataFrame
-        See :func:`kgreg.decode.enrichment.enrich`; ``output`` is the knockout, ``null`` "random knockouts" or "none".
+        See :func:`kgreg.decode.enrichment.enrich`; ``output`` is the knockout, ``null`` "random knockouts" or "none",
+        and there is no ``p_rewired``.
     """
     frames = []
     for done, (name, rows) in enumerate(result.table.groupby("knockout", sort=False)):
@@ -92,7 +93,7 @@ def enrich_perturbed(
         scores = [_scores(result, "graph", r, values, name) for r, values in enumerate(result.replicates[str(name)])]
         scores += [_scores(result, f"rewired-{k}", 0, values, name) for k, values in enumerate(result.null[str(name)])]
         frames.append(enrich(ranking, collections, node_scores=pd.concat(scores, ignore_index=True)))
-    table = pd.concat(frames, ignore_index=True)
+    table = pd.concat(frames, ignore_index=True).drop(columns="p_rewired")
     table["null"] = table["null"].replace("rewired", RANDOM)
     return table
 

@@ -174,15 +174,18 @@ def test_means_of_draws_are_those_of_a_loop() -> None:
 
 
 @pytest.mark.parametrize("with_null", [True, False])
-def test_ranks_of_draws_are_those_of_a_loop(with_null: bool) -> None:
+@pytest.mark.parametrize("sizes", [True, False])
+def test_ranks_of_draws_are_those_of_a_loop(with_null: bool, sizes: bool) -> None:
     rng = np.random.default_rng(6)
     kinds = np.array(["gene"] * 8 + ["term"] * 5)
     info = pd.DataFrame({"node": [f"n{i}" for i in range(13)], "kind": kinds, "label": "", "level": 0, "n_genes": 1})
     real = rng.normal(size=(4, 13, 2)) + np.arange(13)[:, None] * 0.2
     nulls = {kind: rng.normal(size=(3, 4, 13, 2)) for kind in ("rewired", "labels")} if with_null else {}
+    if sizes:
+        real, nulls = np.abs(real), {kind: np.abs(draws) for kind, draws in nulls.items()}
     ranking = rank_scores(real, nulls, info, ["a", "all"])
-    means = real.mean(axis=0) + 0.5 * rng.normal(size=(40, 13, 2))
-    found = rank_draws(ranking, means, 3, ["a", "all"].index)
+    means = np.abs(real.mean(axis=0) + 0.3 * rng.normal(size=(40, 13, 2)))
+    found = rank_draws(ranking, means, 3, ["a", "all"], real, nulls)
     for o, output in enumerate(["a", "all"]):
         for kind in ("gene", "term"):
             own = np.flatnonzero(kinds == kind)
@@ -191,8 +194,14 @@ def test_ranks_of_draws_are_those_of_a_loop(with_null: bool) -> None:
             for draw in means[:, own, o]:
                 value = draw
                 if with_null:
-                    unit = (table["score"] - table["null_mean"]) / table["z"]
-                    value = ((draw - table["null_mean"]) / unit).to_numpy()
+                    # What z would be if every network scored so much more.
+                    more, base = draw - table["score"].to_numpy(), real[:, own, o]
+                    null = nulls["labels" if kind == "gene" else "rewired"][..., own, o]
+                    if sizes and output == "all":
+                        base, null = (one / np.median(one, axis=-1, keepdims=True) for one in (base, null))
+                        score = table["score"].to_numpy()
+                        more = draw / np.median(draw) - score / np.median(score)
+                    value = against_null(base + more, null, kinds[own])[0]
                 rows.append(stats.rankdata(-value))
             ranks = np.array(rows)
             np.testing.assert_allclose(table["top_probability"], (ranks <= 3).mean(axis=0))
@@ -203,4 +212,5 @@ def test_ranks_of_draws_are_those_of_a_loop(with_null: bool) -> None:
 
 def test_without_draws_the_columns_are_unknown() -> None:
     ranking = pd.DataFrame({"node": ["a"], "output": ["all"], "kind": ["gene"]})
-    assert rank_draws(ranking, None, 20, ["all"].index)[list(BOOTSTRAP_COLUMNS)].isna().all(axis=None)
+    found = rank_draws(ranking, None, 20, ["all"], np.zeros((1, 1, 1)), {})
+    assert found[list(BOOTSTRAP_COLUMNS)].isna().all(axis=None)

@@ -131,7 +131,7 @@ def _tables(ranking: pd.DataFrame, classes: Sequence[str], rng: np.random.Genera
         {
             "gene": label,
             "node": node,
-            "label": label,
+            "label": target,
             "kind": "output",
             "target": target,
             "group": group,

@@ -6,13 +6,13 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 # Sums may be reordered, which lets them vectorise; NaN and infinity keep their meaning.
 _FAST = {"reassoc", "contract", "nsz", "arcp"}
 
 
-@njit(parallel=True, fastmath=_FAST, error_model="numpy", cache=True)
+@njit(fastmath=_FAST, error_model="numpy", cache=True)
 def add_moved(hidden: Any, before: Any, inverse: Any, rows: Any, first: Any, last: Any, neurons: Any, weight: Any,
               total: Any) -> None:  # fmt: skip
     """Add to ``total [T, G]`` the weighted sums over samples of how far subsystems moved.
@@ -32,14 +32,15 @@ def add_moved(hidden: Any, before: Any, inverse: Any, rows: Any, first: Any, las
     weight
         ``[G, B]``.
     """
-    for t in prange(first.size):
-        squares = np.zeros(rows.size, inverse.dtype)
+    squares = np.empty(rows.size, hidden.dtype)
+    for t in range(first.size):
+        squares[:] = 0
         for i in range(first[t], last[t]):
             base, scale, now = before[neurons[i]], inverse[neurons[i]], hidden[i]
             for b in range(rows.size):
                 moved = (now[b] - base[rows[b]]) * scale
                 squares[b] += moved * moved
-        per_neuron = 1.0 / (last[t] - first[t])
+        per_neuron = hidden.dtype.type(1.0 / (last[t] - first[t]))
         for b in range(rows.size):
             squares[b] = math.sqrt(squares[b] * per_neuron)
         for g in range(total.shape[1]):

@@ -19,7 +19,6 @@ from kgreg.decode.knockout.settings import Manipulation
 from kgreg.fit.crossval import CrossValidation
 from kgreg.fit.fitted import FittedModel
 from kgreg.fit.threads import limit_threads
-from kgreg.nn.threads import use_threads
 from kgreg.progress import Progress, no_progress
 
 Index = NDArray[np.int64]
@@ -181,10 +180,9 @@ def _add_terms(
         # A knockout changes whole subsystems, whose neurons stand together.
         which = np.flatnonzero(np.isin(start, changed.neurons, assume_unique=True))
         first = np.searchsorted(changed.neurons, start[which])
-        own = np.zeros((len(which), len(weight)))
-        use_threads()
+        own, inverse = np.zeros((len(which), len(weight))), unchanged.inverse_spread.astype(unchanged.hidden.dtype)
         add_moved(
-            changed.hidden.numpy(), unchanged.hidden, unchanged.inverse_spread, rows[changed.rows], first,
+            changed.hidden.numpy(), unchanged.hidden, inverse, rows[changed.rows], first,
             first + (stop - start)[which], changed.neurons, weight, own,
         )  # fmt: skip
         total[which] += own
