@@ -115,12 +115,15 @@ class VisibleModule(L.LightningModule):
         return replace(batch.inputs, counts=counts * learning[:, None])
 
     def losses(self, out: NetworkOutput, batch: Batch) -> Tensor:
-        """Return the training loss of every network, ``[R]``."""
+        """Return the training loss of every network, ``[R]``; 0 for those that learn no more."""
         # Taken apart at once: the way back of one index after the other would fill a tensor of all networks for each.
         settings, outputs = self.settings, self._each(out.outputs).unbind()
         auxiliary = None if out.auxiliary is None else self._each(out.auxiliary).unbind()
         found = []
         for r, size in enumerate(batch.sizes):
+            if not self.active[r]:
+                found.append(out.outputs.new_zeros(()))
+                continue
             target, weight = batch.target[r, :size], self._class_weight(r)
             parts = []
             if settings.visible.readout != "heads":

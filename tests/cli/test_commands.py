@@ -76,7 +76,7 @@ def kgreg_here(*arguments: object, check: int = 0) -> subprocess.CompletedProces
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "run", "load", "query", "compile", "train", "explain", "knockout", "report"]
+    "command", ["demo", "run", "load", "query", "compile", "train", "explain", "knockout", "report", "sweep"]
 )
 def test_every_command_has_help_with_an_example(command: str) -> None:
     assert f"kgreg {command}" in re.sub(r"\s+", " ", kgreg(command, "--help").stdout).split("Example:")[1]
