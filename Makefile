@@ -44,6 +44,7 @@ benchmark: $(VENV)/.dev ## Measure what the documentation claims.
 	$(BIN)/python -m benchmarks.guided
 	$(BIN)/python -m benchmarks.mutagenesis
 	$(BIN)/python -m benchmarks.tenifold
+	$(BIN)/python -m benchmarks.truth --runs 20 --draws 8
 	$(BIN)/python benchmarks/knowledge_store.py
 
 wheel: $(VENV)/.dev ## Build the wheel into dist/.

@@ -12,7 +12,7 @@ from scipy import stats
 from kgreg.decode.controls import relative
 from kgreg.decode.explanation import Explanation
 from kgreg.decode.importance import ALL, Measure, is_signed, node_importance
-from kgreg.decode.intervals import mean_interval
+from kgreg.decode.intervals import network_interval, overlap_for
 from kgreg.fit.crossval import CrossValidation
 from kgreg.fit.threads import limit_threads
 from kgreg.progress import Progress, no_progress
@@ -44,7 +44,7 @@ def compare_measures(
     Returns
     -------
     scores
-        ``node, kind, label, output, method, score`` (mean over the networks), ``low, high`` (95 %, Student's t; NaN of
+        ``node, kind, label, output, method, score`` (mean over the networks), ``low, high`` (95 %; NaN of
         one network), ``n`` (networks), ``rank`` (within kind and output, by score), ``seed``.
     agreement
         ``kind, output, method, rho`` (Spearman, of the mean scores with those of the ranking), ``n`` (nodes that both
@@ -58,6 +58,7 @@ def compare_measures(
     jobs = [job for job in result.jobs if job.arm.kind == "graph"]
     if accepted is not None:
         jobs = [job for job, keep in zip(jobs, accepted, strict=True) if keep]
+    folds = np.array([job.split.fold for job in jobs])
     ranking = explanation.ranking
     columns = list(dict.fromkeys(ranking["output"]))
     info = ranking.drop_duplicates("node").set_index("node")[["kind", "label"]]
@@ -86,7 +87,7 @@ def compare_measures(
         nodes = tables[0].index
         values = np.stack([table.loc[nodes, columns].to_numpy() for table in tables])
         for o, output in enumerate(columns):
-            score, low, high, n = mean_interval(values[:, :, o])
+            score, low, high, n = network_interval(values[:, :, o], folds, overlap_for(measure, output, result.splits))
             own = info.loc[nodes].assign(output=output, method=measure, score=score, low=low, high=high, n=n)
             ranks = own["score"].groupby(own["kind"]).rank(ascending=False, method="first").astype("Int64")
             frames.append(own.assign(rank=ranks, seed=result.seed).rename_axis("node").reset_index())

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from kgreg.data.splits import Split
+from kgreg.decode.importance import ALL
 
 #: Mean, low, high and n, each without the first axis.
 Interval = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
@@ -95,6 +96,11 @@ def network_interval(
 def overlap_of(splits: Sequence[Split]) -> float:
     """Return ``n_test / n_train`` of the folds, their mean."""
     return float(np.mean([len(split.test) / len(split.train) for split in splits]))
+
+
+def overlap_for(measure: str, output: str, splits: Sequence[Split]) -> float:
+    """Return the ``overlap`` of :func:`network_interval` for scores of a measure: 0 for the attribution to a class."""
+    return 0.0 if measure == "activation" and output != ALL else overlap_of(splits)
 
 
 def _quantile(level: float, degrees: NDArray[Any]) -> NDArray[Any]:

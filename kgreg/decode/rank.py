@@ -17,7 +17,7 @@ from kgreg.decode.controls import compare_with_controls, network_errors
 from kgreg.decode.degree import Degree, correct_degree
 from kgreg.decode.explanation import Explanation
 from kgreg.decode.importance import ALL, Measure
-from kgreg.decode.intervals import network_interval, overlap_of
+from kgreg.decode.intervals import network_interval, overlap_for
 from kgreg.decode.network_scores import score_networks
 from kgreg.decode.nulls import MAIN_NULL, adjust, against_null, as_sizes, relative_sizes
 from kgreg.decode.redundancy import JACCARD, with_leads
@@ -96,7 +96,7 @@ def explain(
         if any(name.startswith(kind) for name in arms)
     }
     folds = np.array([fold for fold, _ in scored.places["graph"]])[accepted["graph"]]
-    overlaps = [0.0 if measure == "activation" and name != ALL else overlap_of(result.splits) for name in columns]
+    overlaps = [overlap_for(measure, name, result.splits) for name in columns]
     ranking = rank_scores(real, nulls, info, columns, top, folds, overlaps).assign(seed=result.seed)
     ranking = with_leads(ranking, result.blueprint, jaccard)
     found = Explanation(

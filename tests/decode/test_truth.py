@@ -65,7 +65,7 @@ def test_without_a_signal_p_values_are_about_uniform(output: str, without_signal
 @pytest.fixture(scope="module")
 def without_signal() -> list[pd.DataFrame]:
     runs = []
-    for seed in range(8):
+    for seed in range(5):
         simulation = simulate_drivers(80, effect=0.0, correlation=0.3, seed=seed, **SHAPE)
         runs.append(ranked(scored(train(simulation, seed, nulls=DRAWS, epochs=6)), DRAWS))
     return runs
@@ -73,7 +73,7 @@ def without_signal() -> list[pd.DataFrame]:
 
 def test_intervals_cover_what_they_say_and_those_of_independent_networks_did_not() -> None:
     runs = []
-    for draw in range(25):
+    for draw in range(15):
         simulation = simulate_drivers(120, effect=1.5, draw=draw, **SHAPE)
         runs.append(scores_of_networks(train(simulation, draw, folds=5, replicates=2, epochs=8)))
     found = coverage(runs, 0.25, 0.9).groupby("what")[["covered", "before"]].mean()
