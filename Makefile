@@ -40,6 +40,7 @@ test: lint ## Check style and types, then run all tests.
 
 benchmark: $(VENV)/.dev ## Measure what the documentation claims.
 	$(BIN)/python -m benchmarks.vnn
+	$(BIN)/python -m benchmarks.knockouts
 	$(BIN)/python -m benchmarks.laplacian
 	$(BIN)/python -m benchmarks.guided
 	$(BIN)/python -m benchmarks.mutagenesis

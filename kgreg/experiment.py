@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from kgreg.blueprint.kinds import GENE_SET_FILES
 from kgreg.errors import ExperimentError
 from kgreg.experiment_data import DataSection
 from kgreg.experiment_errors import explain
@@ -197,5 +198,9 @@ def _resolve_paths(experiment: Experiment, base: Path) -> Experiment:
         query = record["knowledge"][role]
         if query is not None and (query.endswith(".cypher") or Path(query).suffix):
             record["knowledge"][role] = str(base / query)
+    if record["decode"]["enrichment"] is not None:
+        record["decode"]["enrichment"] = [
+            str(base / name) if name.endswith(GENE_SET_FILES) else name for name in record["decode"]["enrichment"]
+        ]
     record["output"]["folder"] = str(base / record["output"]["folder"])
     return Experiment.model_validate(record)

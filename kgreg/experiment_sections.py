@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
+from kgreg.blueprint.kinds import GENE_SET_FILES, GENE_SETS
 from kgreg.errors import FitError
 from kgreg.nn.architecture import Architecture
 from kgreg.nn.design import Design
@@ -272,8 +273,17 @@ class DecodeSection(Section):
     accept: Annotated[float, Field(gt=0, le=1)] | None = None
     jaccard: Annotated[float, Field(gt=0, le=1)] = 0.5
     enrichment: list[str] | None = None
+
     top: Annotated[int, Field(ge=1)] = 20
     bootstrap: Annotated[int, Field(ge=0, le=100_000)] = 200
+
+    @field_validator("enrichment")
+    @classmethod
+    def _known_collections(cls, names: list[str] | None) -> list[str] | None:
+        for name in names or []:
+            if name not in GENE_SETS and not name.endswith(GENE_SET_FILES):
+                raise ValueError(f"'{name}' is none of {', '.join(GENE_SETS)}, and no .gmt or .cypher file")
+        return names
 
     @field_validator("also")
     @classmethod

@@ -1,4 +1,4 @@
-"""Kinds of nodes: what samples are read into, and what is ranked among itself."""
+"""Kinds of nodes: what samples are read into, and what is ranked among itself; names of collections of gene sets."""
 
 from __future__ import annotations
 
@@ -14,3 +14,12 @@ RANKED_KINDS = {
     "motif": "motifs",
     "gene": "genes",
 }
+
+#: Collections of gene sets that are called by name: all but the last are asked of a store; ``network`` are the
+#: subsystems of the run itself.
+GENE_SETS = (
+    "go", "go_molecular_function", "go_cellular_component", "reactome", "tf_targets", "gene_sets", "network",
+)  # fmt: skip
+
+#: Ends of the names of files that hold gene sets, or a query for them.
+GENE_SET_FILES = (".gmt", ".gmt.gz", ".cypher")

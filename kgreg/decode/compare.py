@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,10 +43,10 @@ class Comparison:
         A row a shared node and output: ``first, second`` (mean scores, in units of the median size of a score over the
         shared nodes of the kind in the same network: how large they are in all depends on how long a network was
         trained, and on what), ``difference`` (first - second) with ``low, high`` (95 %) and ``p`` of Welch's t-test
-        over the networks, ``q`` (Benjamini and Hochberg's within kind and output), ``n_first, n_second`` (networks),
-        ``rank_first, rank_second`` (among the shared); the smallest p first. The intervals are NaN where either side
-        has fewer than two networks. Networks that were trained on the same samples are not independent: p speaks of
-        folds and seeds, not of other samples.
+        over the means of the folds (over the networks, where there is one fold), ``q`` (Benjamini and Hochberg's
+        within kind and output), ``n_first, n_second`` (networks), ``rank_first, rank_second`` (among the shared); the
+        smallest p first. The intervals are NaN where either side has one network. Of one fold, p speaks of seeds, not
+        of other samples.
     """
 
     agreement: pd.DataFrame
@@ -53,7 +54,13 @@ class Comparison:
 
 
 def compare_explanations(
-    first: Explanation, second: Explanation, *, kind: str | None = None, output: str | None = None, top: int = TOP
+    first: Explanation,
+    second: Explanation,
+    *,
+    kind: str | None = None,
+    output: str | None = None,
+    top: int = TOP,
+    overlaps: Mapping[str, tuple[float, float]] | None = None,
 ) -> Comparison:
     """Compare two rankings over the nodes that both have.
 
@@ -65,6 +72,8 @@ def compare_explanations(
         One kind of node ("gene", "term"), one output. Default: all that both have.
     top
         How many nodes count as the best; half of the shared ones where there are fewer than twice as many.
+    overlaps
+        Output -> how much the folds of either share, see :func:`kgreg.decode.intervals.network_interval`. Default: 0.
 
     Raises
     ------
@@ -95,7 +104,7 @@ def compare_explanations(
                 "only_second": len(sides[1]) - len(both),
             }
             agreement.append({"kind": own, "output": name, **counts, **_agreement(a, b, ranks, top)})
-            table = _differences(a, b, networks)
+            table = _differences(a, b, networks, (overlaps or {}).get(name, (0.0, 0.0)))
             nodes.append(table.assign(kind=own, output=name, rank_first=ranks[0], rank_second=ranks[1]))
     if not agreement:
         raise DataError(
@@ -146,7 +155,9 @@ def _networks(explanation: Explanation, output: str) -> pd.DataFrame | None:
     return own.pivot_table(index=["fold", "replicate"], columns="node", values="score", observed=True)
 
 
-def _differences(a: pd.DataFrame, b: pd.DataFrame, networks: list[pd.DataFrame | None]) -> pd.DataFrame:
+def _differences(
+    a: pd.DataFrame, b: pd.DataFrame, networks: list[pd.DataFrame | None], overlaps: tuple[float, float]
+) -> pd.DataFrame:
     """Return the table of the nodes of one kind and output; ``a, b``: their rows in the rankings."""
     scores = [
         side["score"].to_numpy(dtype=float)[None] if own is None else own.reindex(columns=side.index).to_numpy()
@@ -156,8 +167,9 @@ def _differences(a: pd.DataFrame, b: pd.DataFrame, networks: list[pd.DataFrame |
     one, two = (side.mean(axis=0) for side in values)
     table = pd.DataFrame({"label": a["label"], "first": one, "second": two, "difference": one - two})
     table = table.assign(n_first=a["n"].astype(int), n_second=b["n"].astype(int), low=np.nan, high=np.nan, p=np.nan)
-    if min(map(len, values)) > 1:
-        table["low"], table["high"], table["p"] = _welch(values[0], values[1])
+    units = [_units(side, own) for side, own in zip(values, networks, strict=True)]
+    if min(map(len, units)) > 1:
+        table["low"], table["high"], table["p"] = _welch(units[0], units[1], table["difference"].to_numpy(), overlaps)
     table["q"] = np.nan
     known = table["p"].notna()
     if known.any():
@@ -173,12 +185,21 @@ def _relative(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return relative
 
 
+def _units(values: NDArray[np.float64], networks: pd.DataFrame | None) -> NDArray[np.float64]:
+    """Return the means of the folds, whose networks share their samples; of a single fold, its networks."""
+    if networks is None or networks.index.get_level_values("fold").nunique() == 1:
+        return values
+    fold = networks.index.get_level_values("fold").to_numpy()
+    return np.stack([values[fold == k].mean(axis=0) for k in np.unique(fold)])
+
+
 def _welch(
-    one: NDArray[np.float64], two: NDArray[np.float64]
+    one: NDArray[np.float64], two: NDArray[np.float64], difference: NDArray[np.float64], overlaps: tuple[float, float]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return 95 % interval and two-sided p of every difference of means; NaN where no score varies."""
-    difference = one.mean(axis=0) - two.mean(axis=0)
-    parts = [side.var(axis=0, ddof=1) / len(side) for side in (one, two)]
+    parts = [
+        side.var(axis=0, ddof=1) * (1 / len(side) + overlap) for side, overlap in zip((one, two), overlaps, strict=True)
+    ]
     error = parts[0] + parts[1]
     with np.errstate(invalid="ignore", divide="ignore"):
         freedom = error**2 / (parts[0] ** 2 / (len(one) - 1) + parts[1] ** 2 / (len(two) - 1))

@@ -79,7 +79,7 @@ def of_output(table: pd.DataFrame, output: str) -> pd.DataFrame:
         known = [str(name) for name in dict.fromkeys(table["output"])]
         near = get_close_matches(output, known, n=3, cutoff=0.5)
         hint = f"Did you mean {' or '.join(near)}? " if near else ""
-        raise DataError(f"There is no output '{output}'.", f"{hint}The outputs are: {some(known, 20)}.")
+        raise DataError(f"There is no output '{output}'.", f"{hint}Choose one of: {some(known, 20)}.")
     return chosen
 
 

@@ -24,6 +24,29 @@ _BASELINES = {
 }
 
 
+#: ``[decode] degree`` -> how scores are corrected, in words.
+_DEGREE = {
+    "pnet": "as in P-NET (divided by the degree of unusually connected nodes, then standardised within a layer)",
+    "regression": "by regression on the logarithm of the degree in networks on rewired graphs",
+}
+#: ``[decode] measure`` -> in words.
+_MEASURES = {
+    "activation": "gradient times activation (the difference from the mean of the training samples times the "
+    "derivative of the output)",
+    "gradient": "the derivative of the prediction with respect to the node",
+    "gradient_x_input": "gradient times input",
+    "integrated_gradients": "integrated gradients",
+    "conductance": "layer conductance",
+    "deeplift": "DeepLIFT",
+    "expected_gradients": "expected gradients",
+    "ablation": "ablation (the change of the output when the node has its mean)",
+    "central_difference": "central differences of the prediction",
+    "rlipp": "RLIPP (how much better a term predicts the outcome than its children, out of sample)",
+    "correlation": "the correlation of the node's activation with the outcome",
+    "attention": "attention",
+}
+
+
 def methods_paragraph(contents: ReportContents) -> str:
     """Return what was done, as plain text that a paper could print.
 
@@ -109,16 +132,15 @@ def _importance(contents: ReportContents) -> str:
     if contents.ranking.empty:
         return ""
     measures = _measures(contents)
-    how = {
-        "activation": "gradient times activation (the difference from the mean of the training samples times the "
-        "derivative of the output)",
-        "gradient": "the derivative of the prediction with respect to the node",
-    }.get(measures[0], measures[0].replace("_", " "))
+    how = _MEASURES.get(measures[0], measures[0].replace("_", " "))
     n = int(contents.ranking["n"].max())
     kinds = [RANKED_KINDS[kind] for kind in RANKED_KINDS if (contents.ranking["kind"] == kind).any()]
     text = f"The importance of {listed(kinds)} is {how} on held-out samples, averaged over {plural(n, 'network')}"
     text += f", with 95 % intervals {_over(contents)}" if n > 1 else "; one network gives no interval"
     sentences = [text + "."]
+    degree = contents.experiment.get("decode", {}).get("degree", "none")
+    if degree in _DEGREE:
+        sentences.append(f"Scores were corrected for the connectivity of nodes {_DEGREE[degree]}.")
     nulls = [null for null in ("rewired", "labels") if (contents.ranking["null"] == null).any()]
     if nulls:
         words = {"rewired": "rewired graphs", "labels": "permuted labels"}
@@ -131,7 +153,8 @@ def _importance(contents: ReportContents) -> str:
             "within a kind."
         )
     if len(measures) > 1:
-        sentences.append(f"As a comparison, importance was also measured by {listed(measures[1:])}.")
+        others = listed(_MEASURES.get(name, name.replace("_", " ")) for name in measures[1:])
+        sentences.append(f"As a comparison, importance was also measured by {others}.")
     agree = contents.stability.get(contents.main_kind or "gene", {})
     if is_known(agree.get("rank_correlation")):
         sentences.append(

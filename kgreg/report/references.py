@@ -22,8 +22,9 @@ def of_recipe(name: str | None) -> list[str]:
 
 
 def of_measure(name: str) -> list[str]:
-    """Return what to cite for a measure of importance."""
-    return [text for part, text in _table("importance").items() if part in name]
+    """Return what to cite for a measure of importance; nothing for one that is nobody's in particular."""
+    entries = _table("importance")
+    return [entries[name]] if name in entries else []
 
 
 def of_method(name: str) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from kgreg.decode.compare import Comparison, compare_explanations
 from kgreg.decode.explanation import Explanation
+from kgreg.decode.importance import ALL
 from kgreg.decode.stability import TOP
 from kgreg.errors import OutputError
 from kgreg.fit.metrics import compare
@@ -75,12 +76,21 @@ def compare_runs(
         notes.append("The scores of single networks were not kept, so differences have no interval.")
     elif min(int(side.ranking["n"].max()) for side in sides) < 2:
         notes.append("One network only: no interval of differences (train replicates or folds).")
-    ranking = compare_explanations(*sides, kind=kind, output=output, top=top)
+    ranking = compare_explanations(
+        *sides, kind=kind, output=output, top=top, overlaps=_overlaps(first, second, measures[0])
+    )
     if not same_measure:
         empty = dict.fromkeys(("difference", "low", "high", "p", "q"), np.nan)
         ranking = replace(ranking, nodes=ranking.nodes.assign(**empty))
     metrics, paired = _metrics(first, second)
     return RunComparison(metrics, ranking, [*notes, paired])
+
+
+def _overlaps(first: Run, second: Run, measure: str) -> dict[str, tuple[float, float]]:
+    """Return how much the folds of two runs share, for every output; see :func:`kgreg.decode.intervals.overlap_for`."""
+    one, two = (_test_share(read_table(run.path / "splits.parquet")) for run in (first, second))
+    outputs = first.explanation.ranking["output"].unique()
+    return {name: (0.0, 0.0) if measure == "activation" and name != ALL else (one, two) for name in outputs}
 
 
 def _explanation(run: Run, with_scores: bool) -> Explanation:

@@ -9,12 +9,12 @@ from contextlib import ExitStack
 import pandas as pd
 
 from kgreg.blueprint import Blueprint
-from kgreg.decode.enrichment import GeneSets, enrich, genes_in_store, read_gene_sets
-from kgreg.decode.enrichment.gene_sets import GMT
+from kgreg.decode.enrichment import GeneSets, enrich, genes_in_store, is_gmt, read_gene_sets
 from kgreg.errors import StoreError
 from kgreg.experiment import Experiment
 from kgreg.progress import Progress, no_progress
 from kgreg.runs.knowledge import open_knowledge
+from kgreg.store.queries import find_query
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def read_collections(
         store = genes = None
         for done, name in enumerate(names):
             progress(f"reading gene sets: {name}", done / len(names))
-            if store is None and name != "network" and not name.endswith(GMT):
+            if store is None and name != "network" and not is_gmt(name):
                 store = stack.enter_context(open_knowledge(experiment))
                 genes = genes_in_store(blueprint, store)
             found.append(read_gene_sets(name, blueprint, store, genes))
@@ -50,6 +50,21 @@ def default_collections(experiment: Experiment) -> list[str]:
     if asked is not None:
         return asked
     return [OTHER_SETS[experiment.knowledge.guide]] if experiment.knowledge.guide in OTHER_SETS else []
+
+
+def check_gene_sets(experiment: Experiment, blueprint: Blueprint) -> None:
+    """Read the files of gene sets that ``[decode] enrichment`` names, so that what is wrong with them is told at once.
+
+    Raises
+    ------
+    KgregError
+        If one is missing or malformed, or holds no gene of the network.
+    """
+    for name in experiment.decode.enrichment or []:
+        if is_gmt(name):
+            read_gene_sets(name, blueprint)
+        elif name.endswith(".cypher"):
+            find_query(name)
 
 
 def enrichment_table(

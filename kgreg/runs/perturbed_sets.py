@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kgreg.blueprint.model import EDGE_COLUMNS, INPUT_COLUMNS, OUTPUT_COLUMNS, Blueprint
-from kgreg.decode.enrichment import GeneSets, enrich, genes_in_store, read_gene_sets
-from kgreg.decode.enrichment.gene_sets import GMT
+from kgreg.decode.enrichment import GeneSets, enrich, genes_in_store, is_gmt, read_gene_sets
 from kgreg.decode.tenifold import TenifoldResult
 from kgreg.progress import Progress, no_progress
 from kgreg.store import open_store
@@ -46,7 +45,7 @@ def read_sets(genes: Sequence[str], names: Sequence[str], store: Path | str | No
     with ExitStack() as stack:
         opened = known = None
         for name in names:
-            if opened is None and not name.endswith(GMT):
+            if opened is None and not is_gmt(name):
                 opened = stack.enter_context(open_store(store))
                 known = genes_in_store(blueprint, opened)
             found.append(read_gene_sets(name, blueprint, opened, known))

@@ -26,6 +26,7 @@ from kgreg.experiment_sequences import SequencesSection
 from kgreg.fit import TrainSettings
 from kgreg.fit.losses import loss_function
 from kgreg.progress import Progress, no_progress
+from kgreg.runs.gene_sets import check_gene_sets
 from kgreg.runs.knowledge import make_blueprint
 
 if TYPE_CHECKING:
@@ -142,4 +143,5 @@ def compile_experiment(
     loss_function(samples.task, experiment.training.loss)  # refuses a loss that is for another task
     splits = split_data(experiment, samples)
     matching, blueprint = make_blueprint(experiment, samples, progress)
+    check_gene_sets(experiment, blueprint)
     return Compiled(samples, matching.with_unmapped(samples.unmapped), blueprint, splits)

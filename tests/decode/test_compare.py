@@ -56,6 +56,25 @@ def test_differences_are_those_of_welch() -> None:
     assert row["p"] == pytest.approx(stats.hypergeom.sf(both - 1, 40, 20, 20))
 
 
+def test_replicates_of_a_fold_count_once() -> None:
+    rng = np.random.default_rng(4)
+    sides = [rng.normal(size=(6, 40)), rng.normal(size=(6, 40))]
+    made = []
+    for values in sides:
+        one = explanation(values)
+        scores = one.node_scores.assign(replicate=one.node_scores["fold"] % 2, fold=one.node_scores["fold"] // 2)
+        made.append(Explanation(one.ranking, {}, node_scores=scores))
+    overlap = 0.25
+    table = compare_explanations(*made, overlaps={"all": (overlap, 0.0)}).nodes.set_index("node").loc[GENES]
+    relative = [values / np.median(np.abs(values), axis=1)[:, None] for values in sides]
+    folds = [(values[0::2] + values[1::2]) / 2 for values in relative]
+    errors = [fold.var(axis=0, ddof=1) * (1 / 3 + own) for fold, own in zip(folds, (overlap, 0.0), strict=True)]
+    freedom = sum(errors) ** 2 / sum(error**2 / 2 for error in errors)
+    half = stats.t.ppf(0.975, freedom) * np.sqrt(sum(errors))
+    np.testing.assert_allclose(table["high"] - table["low"], 2 * half)
+    assert (table["n_first"] == 6).all()
+
+
 def test_only_what_both_have_is_compared() -> None:
     rng = np.random.default_rng(1)
     values = rng.normal(size=(3, 40))

@@ -9,10 +9,10 @@ import networkx as nx
 import numpy as np
 import pytest
 import torch
-from scipy import stats
 
 from kgreg.data import split_folds
 from kgreg.decode import explain, knock_out, knockout_table
+from kgreg.decode.intervals import network_interval, overlap_of
 from kgreg.errors import DataError
 from kgreg.fit import CrossValidation, FittedModel, Readings, cross_validate, fit_network
 from kgreg.nn.architecture import Architecture
@@ -127,8 +127,9 @@ def test_the_table_averages_over_samples_and_then_over_networks(result: CrossVal
     for group, values in by_hand.items():
         chosen = (table["knockout"] == "one") & (table["kind"] == "output") & (table["group"] == group)
         (row,) = table[chosen & (table["target"] == "class 1")].to_dict("records")
-        low, high = stats.t.interval(0.95, len(values) - 1, loc=np.mean(values), scale=stats.sem(values))
-        assert (row["delta"], row["low"], row["high"]) == pytest.approx((np.mean(values), low, high), abs=1e-6)
+        folds = np.array([job.split.fold for job, _ in result.fits("graph")])
+        interval = network_interval(np.array(values), folds, overlap_of(result.splits))
+        assert (row["delta"], row["low"], row["high"]) == pytest.approx(interval[:3], abs=1e-6)
         assert (row["n"], row["seed"], row["genes"]) == (6, 3, "g00.data")
 
 

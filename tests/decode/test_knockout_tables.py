@@ -18,6 +18,7 @@ from scipy import stats
 from kgreg.data import split_folds
 from kgreg.data.matching import Matching
 from kgreg.decode import KnockoutOptions, epistasis_table, knock_out, knockout_samples, knockout_table, sweep_table
+from kgreg.decode.intervals import network_interval, overlap_of
 from kgreg.decode.knockout import sentences
 from kgreg.decode.knockout.effects import knock_out_each
 from kgreg.decode.knockout.genes import InputGenes
@@ -295,9 +296,10 @@ def test_epistasis_by_hand(result: CrossValidation) -> None:
         bliss.append(both.mean() - first.mean() * second.mean() / none.mean())
     rows = table[(table["group"] == "all") & (table["target"] == "class 1")].set_index("model")
     for model, expected in (("additive", additive), ("bliss", bliss)):
-        low, high = stats.t.interval(0.95, 5, loc=np.mean(expected), scale=stats.sem(expected))
+        folds = np.array([job.split.fold for job, _ in result.fits("graph")])
+        mean, low, high, _ = network_interval(np.array(expected), folds, overlap_of(result.splits))
         found = rows.loc[model, ["epistasis", "low", "high"]].astype(float)
-        np.testing.assert_allclose(found, [np.mean(expected), low, high], atol=2e-4)
+        np.testing.assert_allclose(found, [mean, low, high], atol=2e-4)
         assert rows.loc[model, "both_delta"] - rows.loc[model, "expected"] == pytest.approx(np.mean(expected), abs=2e-4)
     assert rows["unit"].to_dict() == {"additive": "log odds", "bliss": "probability"}
 

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kgreg.decode.importance.methods import MEASURES
 from kgreg.experiment import recipe_names
 from kgreg.nn.designs import DESIGNS
 from kgreg.report import references
 from kgreg.report.materials import FAMILIES, used_sources
-from kgreg.report.methods import citations, methods_paragraph
+from kgreg.report.methods import _MEASURES, citations, methods_paragraph
 from tests.report.contents import HOSTILE, contents
 
 TRAINING = {
@@ -114,12 +115,14 @@ def test_only_sources_that_were_asked_for_are_cited() -> None:
 
 
 def test_references_are_given_once_and_fit_the_recipe() -> None:
-    made = _with(recipe="kpnn", decode={"measure": "gradient", "also": ["integrated-gradients", "rlipp"]})
+    made = _with(recipe="kpnn", decode={"measure": "gradient", "also": ["integrated_gradients", "rlipp"]})
     found = citations(made)
     assert len(found) == len(set(found))
     assert found[0].startswith("kgreg, version 0.1.0")
     assert sum("Fortelny N, Bock C" in line for line in found) == 1
     assert any("Sundararajan" in line for line in found)
+    plain = citations(_with(decode={"measure": "integrated_gradients"}))
+    assert not any("Fortelny N, Bock C" in line for line in plain)
     assert all(re.search(r"\b(19|20)\d\d\)|no paper", line) for line in found)
 
 
@@ -132,6 +135,17 @@ def test_all_families_have_words() -> None:
     assert set(FAMILIES) == {"visible", *DESIGNS}
     for model in FAMILIES:
         assert "We trained" in methods_paragraph(_with(network={"model": model}))
+
+
+def test_corrections_for_connectivity_are_told() -> None:
+    assert "corrected for the connectivity of nodes by regression" in methods_paragraph(
+        _with(decode={"degree": "regression"})
+    )
+    assert "corrected for the connectivity" not in methods_paragraph(_with(decode={"degree": "none"}))
+
+
+def test_all_measures_have_words() -> None:
+    assert set(_MEASURES) == set(MEASURES)
 
 
 def test_names_from_data_stay_as_they_are() -> None:

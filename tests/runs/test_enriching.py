@@ -15,8 +15,8 @@ import pytest
 
 from kgreg import console
 from kgreg.cli import main
-from kgreg.errors import DataError, OutputError
-from kgreg.experiment import make_experiment
+from kgreg.errors import DataError, ExperimentError, OutputError
+from kgreg.experiment import make_experiment, read_experiment
 from kgreg.runs import Run, compare_runs, enrich_run, open_run, run_experiment
 from kgreg.runs.folder import RunFolder
 from kgreg.runs.gene_sets import default_collections, enrichment_table
@@ -103,6 +103,20 @@ def test_what_is_asked_wrongly_is_told(runs: tuple[Run, Run], tmp_path: Path) ->
     assert "returns the columns gene" in text
     with pytest.raises(DataError, match="no method 'rnk'"):
         enrich_run(runs[0], ["network"], methods=["rnk"])
+
+
+def test_gene_sets_of_an_experiment_are_checked_before_training(tmp_path: Path, knowledge_store_path: Path) -> None:
+    record = small_record(tmp_path, knowledge_store_path)
+    with pytest.raises(ExperimentError, match=r"'reactom' is none of go, .*no \.gmt or \.cypher file"):
+        make_experiment(record | {"decode": {"enrichment": ["reactom"]}})
+    (tmp_path / "own.gmt").write_text("one\t\tNOGENE\n")
+    asked = {"measure": "activation", "enrichment": ["own.gmt", "network"]}
+    (tmp_path / "experiment.json").write_text(json.dumps(record | {"decode": asked}))
+    experiment = read_experiment(tmp_path / "experiment.json")
+    assert experiment.decode.enrichment == [str(tmp_path / "own.gmt"), "network"]
+    with pytest.raises(DataError, match=r"No set of 'own\.gmt' holds a gene of the network"):
+        run_experiment(experiment, until="compile")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_store_that_is_asked_by_default_need_not_be_there(runs: tuple[Run, Run], tmp_path: Path) -> None:

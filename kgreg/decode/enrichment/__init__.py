@@ -1,6 +1,6 @@
 """Enrichment of the ranked genes in gene sets."""
 
-from kgreg.decode.enrichment.gene_sets import COLLECTIONS, GeneSets, genes_in_store, read_gene_sets
+from kgreg.decode.enrichment.gene_sets import GeneSets, genes_in_store, is_gmt, read_gene_sets
 from kgreg.decode.enrichment.table import METHODS, enrich
 
-__all__ = ["COLLECTIONS", "METHODS", "GeneSets", "enrich", "genes_in_store", "read_gene_sets"]
+__all__ = ["METHODS", "GeneSets", "enrich", "genes_in_store", "is_gmt", "read_gene_sets"]

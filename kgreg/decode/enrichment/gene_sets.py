@@ -13,14 +13,12 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from kgreg.blueprint import Blueprint, Guide, go_guide, reactome_guide
+from kgreg.blueprint.kinds import GENE_SET_FILES, GENE_SETS
 from kgreg.data.matching import match_genes
 from kgreg.errors import DataError, QueryError, some
 from kgreg.sources.gene_sets import read_gmt
 from kgreg.store.protocol import GraphStore
 from kgreg.store.queries import find_query, run_named
-
-#: Ends of the names of GMT files.
-GMT = (".gmt", ".gmt.gz")
 
 #: What is called by name and asked of a store: hierarchies whose sets hold the genes below them too.
 HIERARCHIES: dict[str, Callable[[], Guide]] = {
@@ -29,9 +27,6 @@ HIERARCHIES: dict[str, Callable[[], Guide]] = {
     "go_cellular_component": lambda: go_guide("cellular_component"),
     "reactome": reactome_guide,
 }
-
-#: Every collection that is called by name; ``network`` are the run's own subsystems.
-COLLECTIONS = (*HIERARCHIES, "tf_targets", "gene_sets", "network")
 
 
 @dataclass(frozen=True)
@@ -146,8 +141,9 @@ def read_gene_sets(
     Parameters
     ----------
     name
-        One of :data:`COLLECTIONS`; the path of a GMT file, whose genes are called as the network's labels or ids; or of
-        a ``.cypher`` file that returns ``gene`` and ``set`` (or ``term``) and, if it likes, ``label``.
+        One of :data:`kgreg.blueprint.kinds.GENE_SETS`; the path of a GMT file, whose genes are called as the network's
+        labels or ids; or of a ``.cypher`` file that returns ``gene`` and ``set`` (or ``term``) and, if it likes,
+        ``label``.
     blueprint
         The network.
     store
@@ -164,16 +160,16 @@ def read_gene_sets(
     SourceError
         If a GMT file is missing or malformed.
     """
-    if name.endswith(GMT):
+    if is_gmt(name):
         return _of_file(Path(name), blueprint)
     if name == "network":
         return _of_network(blueprint)
-    if name not in COLLECTIONS and not name.endswith(".cypher"):
-        near = get_close_matches(name, COLLECTIONS, n=2)
+    if name not in GENE_SETS and not name.endswith(GENE_SET_FILES):
+        near = get_close_matches(name, GENE_SETS, n=2)
         hint = f"Did you mean {' or '.join(near)}? " if near else ""
         raise DataError(
             f"There is no collection of gene sets '{name}'.",
-            f"{hint}Choose from {', '.join(COLLECTIONS)}, or give a .gmt or .cypher file.",
+            f"{hint}Choose from {', '.join(GENE_SETS)}, or give a .gmt or .cypher file.",
         )
     if store is None:
         raise DataError(f"The gene sets '{name}' are in a store, and none is open.", "Open one, or give a .gmt file.")
@@ -195,6 +191,11 @@ def read_gene_sets(
     else:
         rows, labels = _of_query(store, name)
     return GeneSets.of(Path(name).stem, rows[["gene", "set"]].drop_duplicates(), names, labels)
+
+
+def is_gmt(name: str) -> bool:
+    """Say whether a collection is a GMT file."""
+    return name.endswith((".gmt", ".gmt.gz"))
 
 
 def genes_in_store(blueprint: Blueprint, store: GraphStore) -> pd.DataFrame:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kgreg.decode.intervals import overlap_of
 from kgreg.decode.knockout.effects import Unchanged
 from kgreg.decode.knockout.genes import nearest
 from kgreg.decode.knockout.population import over_networks
@@ -89,7 +90,7 @@ def drug_knockouts(
     frames = []
     for (a, first), (b, second) in combinations(enumerate(drugs), 2):
         for k, (name, names) in enumerate(knockouts.items()):
-            mean, low, high, n = over_networks(effects[:, b, k] - effects[:, a, k], of)
+            mean, low, high, n = over_networks(effects[:, b, k] - effects[:, a, k], of, overlap_of(result.splits))
             frames.append(
                 pd.DataFrame(
                     {

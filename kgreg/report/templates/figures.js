@@ -80,6 +80,14 @@ const config = {
 // names are plotly text: no markup, but entities, which are not to be cut
 const shortened = (text) => (typeof text !== "string" || text.length <= 20 || /[&<]/.test(text) ? text : text.slice(0, 19) + "\u2026");
 
+// on a phone, names beside points and ribbons have room for a few letters
+const few = (text) => (typeof text !== "string" || text.length <= 16 || /[&<]/.test(text) ? text : text.slice(0, 15) + "\u2026");
+function narrowed(trace) {
+  if (trace.mode === "markers+text") return Object.assign({}, trace, { text: trace.text.map(few) });
+  if (trace.type === "sankey") return Object.assign({}, trace, { node: Object.assign({}, trace.node, { label: trace.node.label.map(few) }) });
+  return trace;
+}
+
 function fitted(name) {
   const figure = figures[name];
   const layout = themed(figure.layout);
@@ -95,7 +103,8 @@ function fitted(name) {
       layout.margin = Object.assign({}, layout.margin, { t: 70 });
     }
   }
-  return { data: themedTraces(figure.data), layout };
+  const data = window.innerWidth < 640 ? figure.data.map(narrowed) : figure.data;
+  return { data: themedTraces(data), layout };
 }
 
 function draw(plot) {

@@ -65,7 +65,7 @@ function inWords(columns, i) {
 function facts(columns, i) {
   const rows = [];
   if (store.kinds[i] === "term" && i < store.n_terms) rows.push(["genes at or below", String(store.n_genes[i])]);
-  rows.push(["level", String(store.levels[i])], ["knowledge", store.sources[store.source_of[i]] || "\u2013"]);
+  rows.push(["level", String(store.levels[i])]);
   if (known(columns.score[i])) {
     const digits = digitsFor([columns.high[i] - columns.low[i], columns.score[i]]);
     rows.push(["score [95 % interval]", interval(columns, i, digits)], ["z", fixed(columns.z[i], 1)], ["p", probability(columns.p && columns.p[i])], ["q", probability(columns.q[i])]);
@@ -159,7 +159,7 @@ function nullFigure(columns, i) {
     { type: "scatter", mode: "markers", x: drawn, y: drawn.map(() => "null"), marker: { symbol: "line-ns", size: 20, line: { width: 2, color: "#d9822b" } }, hovertemplate: "a draw of the null: %{x:.4g}<extra></extra>" },
     { type: "scatter", mode: "markers", x: [columns.score[i]], y: ["real"], marker: { symbol: "diamond", size: 13, color: "#2b7bba" }, error_x: whiskers([columns.score[i]], [columns.low[i]], [columns.high[i]]), hovertemplate: "the real graph: %{x:.4g}<extra></extra>" },
   ];
-  const layout = Object.assign({}, base, { height: 150, xaxis: { title: { text: "score" }, automargin: true, nticks: 6 }, yaxis: { automargin: true, categoryorder: "array", categoryarray: ["null", "real"] } });
+  const layout = Object.assign({}, base, { height: 150, xaxis: { title: { text: "score", font: { size: 13 }, standoff: 6 }, automargin: true, nticks: 6 }, yaxis: { automargin: true, categoryorder: "array", categoryarray: ["null", "real"] } });
   const above = drawn.filter((v) => v >= columns.score[i]).length;
   return plotOf("node-null", "Score of the node against the draws of its null", "Its score with 95 % interval, and the same node in " + many(drawn.length, "draw") + " of the null, of which " + above + " score as high. For " + columns.name + ", seed " + store.seed + ".", { data, layout });
 }
@@ -169,7 +169,7 @@ function activityFigure(i) {
   const [mean, low, high] = rows;
   const names = store.activity.groups.map((group) => escaped(group.length > 30 ? group.slice(0, 29) + "\u2026" : group));
   const data = [{ type: "scatter", mode: "markers", x: mean, y: names.map((_, k) => k), marker: { size: 9, color: "#2b7bba" }, error_x: whiskers(mean, low, high), hovertemplate: "%{x:.2f}<extra></extra>" }];
-  const layout = Object.assign({}, base, { height: 76 + 24 * names.length, xaxis: { title: { text: "activity (standard deviations)" }, automargin: true }, yaxis: { tickmode: "array", tickvals: names.map((_, k) => k), ticktext: names, autorange: "reversed", automargin: true, zeroline: false } });
+  const layout = Object.assign({}, base, { height: 76 + 24 * names.length, xaxis: { title: { text: "activity (standard deviations)", font: { size: 13 }, standoff: 6 }, automargin: true }, yaxis: { tickmode: "array", tickvals: names.map((_, k) => k), ticktext: names, autorange: "reversed", automargin: true, zeroline: false } });
   return plotOf("node-activity", "Activity of the subsystem by group of samples, with intervals", "Mean activity on held-out samples by group with 95 % interval" + (known(low.find(known)) ? "" : " (not known: one network only)") + "; 0 is the mean of the training samples, positive: its genes are expressed more.", { data, layout });
 }
 
@@ -226,13 +226,15 @@ function aboutKnockouts(i) {
     const digits = digitsFor(swept.map((row) => row[2]));
     const own = new Map(swept.filter((row) => row[1]).map((row) => [row[0], row]));
     const rows = swept.filter((row) => !row[1]).sort((a, b) => Math.abs(b[2]) - Math.abs(a[2]));
-    const heads = [["output"], ["change [95 % interval]", 1], ["p", 1], ["q", 1]];
+    const ownDigits = digitsFor(Array.from(own.values(), (row) => row[2]));
+    const heads = [["output"], ["change [95 % interval]", 1]];
     if (own.size) heads.push(["in its own samples", 1]);
+    heads.push(["p", 1], ["q", 1]);
     parts.push(...table("Silenced alone, over all samples (n = " + many(store.sweep.n, "network") + ")", heads, rows.map((row) => {
-      const cells = [store.sweep.targets[row[0]], span(row[3], row[2], row[4], digits), probability(row[5]), probability(row[6])];
       const mine = own.get(row[0]);
-      if (own.size) cells.push(mine ? span(mine[3], mine[2], mine[4], digits) : "\u2013");
-      return cells;
+      const cells = [store.sweep.targets[row[0]], span(row[3], row[2], row[4], digits)];
+      if (own.size) cells.push(mine ? span(mine[3], mine[2], mine[4], ownDigits) : "\u2013");
+      return cells.concat(probability(row[5]), probability(row[6]));
     })));
   }
   const moved = store.moved.rows && store.moved.rows[i];
