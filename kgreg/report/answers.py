@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
+
 from kgreg.blueprint.kinds import RANKED_KINDS
 from kgreg.report.confidence import sureness
 from kgreg.report.contents import ReportContents
@@ -76,7 +78,16 @@ def _knocked_out(contents: ReportContents) -> str:
     if panels:
         more = f" {plural(len(panels), 'knockout')} in all" if len(panels) > 1 else ""
         more += f"; {plural(swept, 'gene')} one by one" if swept else ""
-        return f"{panels[0]['knockout']}: {panels[0]['sentences'][0]}{more + '.' if more else ''}"
+        first = _clearest(contents.knockouts)
+        panel = next((panel for panel in panels if panel["knockout"] == first), panels[0])
+        return f"{panel['knockout']}: {panel['sentences'][0]}{more + '.' if more else ''}"
     if swept:
         return f"{plural(swept, 'gene')} were silenced one by one; look one up to see what its loss changes."
     return "No knockout was asked for."
+
+
+def _clearest(knockouts: pd.DataFrame) -> str | None:
+    """Return the knockout with the largest effect on an output whose interval leaves out 0; None if there is none."""
+    outputs = knockouts[(knockouts["kind"] == "output") & ((knockouts["low"] > 0) | (knockouts["high"] < 0))]
+    ordered = outputs.sort_values("delta", key=abs, ascending=False, kind="stable")["knockout"]
+    return None if ordered.empty else str(ordered.iloc[0])

@@ -192,6 +192,16 @@ def test_four_questions_are_answered_before_anything_else(made, html) -> None:
     assert plain[-1]["answer"] == "No knockout was asked for."
 
 
+def test_the_knockout_with_the_largest_clear_effect_is_told_first() -> None:
+    made = contents()
+    table = made.knockouts.assign(low=-1.0, high=1.0)
+    outputs = table.index[(table["kind"] == "output") & (table["knockout"] == "two genes")]
+    table.loc[outputs[0], ["delta", "low", "high"]] = (0.3, 0.2, 0.4)
+    clear = answers(replace(made, knockouts=table))[-1]["answer"]
+    assert clear.startswith("two genes: ")
+    assert answers(replace(made, knockouts=table.assign(low=-1.0)))[-1]["answer"].startswith("CD79A: ")
+
+
 def test_one_network_has_no_interval_and_it_is_said() -> None:
     made = decoded(contents())
     unknown = {

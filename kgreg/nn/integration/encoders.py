@@ -104,7 +104,7 @@ class Views(nn.Module):
             self.bias = nn.Parameter(torch.zeros(n_neurons))
             self.norms = nn.ModuleList(BatchNorm(len(self.terms)) for _ in self.names) if norm else None
 
-    def forward(self, given: Given, changed: Changed) -> tuple[list[Tensor], Tensor | None]:
+    def forward(self, given: Given, changed: Changed = list) -> tuple[list[Tensor], Tensor | None]:
         """Return what stands for every modality, ``[batch, size]``, and the neurons of the terms if there are any.
 
         The latter are ``[batch, terms * modalities]``, and the former are computed from them, as ``changed`` left them.
