@@ -111,7 +111,7 @@ def degree_rows(contents: ReportContents) -> list[dict[str, str]]:
     arms = {
         "graph": "score in the real graph",
         "rewired": "score in rewired graphs",
-        "corrected": "z against rewired graphs",
+        "corrected": "z that nodes are ranked by",
     }
     rows = table[table["output"] == ALL] if "output" in table and (table["output"] == ALL).any() else table
     return [

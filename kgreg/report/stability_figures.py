@@ -212,7 +212,7 @@ def degree_plot(degree: pd.DataFrame) -> Any:
     for arm, name, colour, shift in (
         ("graph", "score in the real graph", ACCENT, -0.2),
         ("rewired", "score in rewired graphs", ARM_COLOURS["rewired"], 0.0),
-        ("corrected", "z against rewired graphs", AGAINST, 0.2),
+        ("corrected", "z that nodes are ranked by", AGAINST, 0.2),
     ):
         mine = rows[rows["arm"] == arm]
         if mine.empty:

@@ -82,7 +82,12 @@ def other_measures(
 def connectivity_bias(
     result: CrossValidation, explanation: Explanation, experiment: Experiment, progress: Progress
 ) -> dict[str, pd.DataFrame]:
-    """Return how far scores follow the connectivity of nodes; see :func:`kgreg.decode.degree.degree_bias`."""
+    """Return how far scores follow the connectivity of nodes; see :func:`kgreg.decode.degree.degree_bias`.
+
+    Motifs read one sequence: the null permutes their columns, and their connectivity says nothing.
+    """
+    if result.samples.sequences is not None:
+        return {}
     return {"degree": degree_bias(result, explanation)}
 
 

@@ -5,22 +5,19 @@ from __future__ import annotations
 import io
 import json
 import shutil
-import sys
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from kgreg import console
-from kgreg.cli import main
 from kgreg.errors import DataError, ExperimentError, OutputError
 from kgreg.experiment import make_experiment, read_experiment
 from kgreg.runs import Run, compare_runs, enrich_run, open_run, run_experiment
 from kgreg.runs.folder import RunFolder
 from kgreg.runs.gene_sets import default_collections, enrichment_table
 from tests.cells import B_CELL, T_CELL, small_record
+from tests.cli.test_commands import kgreg_here
 
 
 @pytest.fixture(scope="module")
@@ -41,19 +38,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory, knowledge_store_path: Path) -
 
 def cli(*arguments: object) -> tuple[int, str, str]:
     """Run a command in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    before = sys.argv, console.out.file, console.err.file, console.out.width
-    code = 0
-    with redirect_stdout(out), redirect_stderr(err):
-        sys.argv = ["kgreg", *map(str, arguments)]
-        console.out.file, console.err.file, console.out.width = out, err, 200
-        try:
-            main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        finally:
-            sys.argv, console.out.file, console.err.file, console.out.width = before
-    return code, out.getvalue(), err.getvalue()
+    done = kgreg_here(*arguments, check=None)
+    return done.returncode, done.stdout, done.stderr
 
 
 def test_a_run_guided_by_go_is_held_against_reactome(runs: tuple[Run, Run]) -> None:

@@ -58,7 +58,8 @@ def test_the_report_works_in_a_browser_and_asks_for_nothing(finished: Run) -> No
         assert page.locator(first).all_inner_texts() != before
         assert page.locator("#motifs svg.logo").count() > 10
         assert page.locator("nav a").all_inner_texts() == [
-            "Verdict", "Prediction", "Motifs", "Data", "Network", "How to read it", "Provenance"
+            "Verdict", "Prediction", "Motifs", "Search", "How sure", "Data", "Network", "How to read it",
+            "Text and tables", "Provenance",
         ]  # fmt: skip
         page.set_viewport_size({"width": 420, "height": 900})
         page.wait_for_timeout(500)  # the figures are drawn again
