@@ -86,9 +86,11 @@ def _training(contents: ReportContents) -> str:
         text += f", weight decay {training['weight_decay']:g}" if training.get("weight_decay") else ""
         text += f", batches of {count(training['batch_size'])}) for at most {plural(training['max_epochs'], 'epoch')}"
         if training.get("stopping") == "early":
+            share = training.get("stop_fraction")  # not among the settings of a fit that was not asked for in a file
+            part = "a part" if share is None else f"{100 * share:g} %"
             text += (
-                f", and the epoch with the least loss on {100 * training['stop_fraction']:g} % of the training "
-                f"samples, set apart for this, was kept (patience {training['patience']})"
+                f", and the epoch with the least loss on {part} of the training samples, set apart for this, was kept "
+                f"(patience {training['patience']})"
             )
         sentences.append(text + ".")
     if training.get("class_weight") == "balanced" and contents.data["task"] in ("classification", "multilabel"):

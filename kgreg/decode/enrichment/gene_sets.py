@@ -185,9 +185,6 @@ def read_gene_sets(
         rows = run_named(store, name).to_pandas().rename(columns={"tf": "set", "target": "gene"})
         symbols = run_named(store, "gene_symbols").to_pandas()
         labels = {gene: f"targets of {symbol}" for gene, symbol in zip(symbols["gene"], symbols["symbol"], strict=True)}
-    elif name == "gene_sets":
-        rows = run_named(store, name).to_pandas()
-        labels = dict(zip(rows["set"], rows["label"], strict=True))
     else:
         rows, labels = _of_query(store, name)
     return GeneSets.of(Path(name).stem, rows[["gene", "set"]].drop_duplicates(), names, labels)
@@ -231,7 +228,7 @@ def _of_query(store: GraphStore, path: str) -> tuple[pd.DataFrame, dict[str, str
     if not {"gene", "set"} <= set(rows.columns):
         raise QueryError(
             f"The query {path}, which is to return gene sets, returns the columns {', '.join(query.columns)}.",
-            "Name them with AS: gene, set and, optionally, label.",
+            "Name them with AS: gene, term and, optionally, label.",
         )
     return rows, dict(zip(rows["set"], rows["label"], strict=True)) if "label" in rows else {}
 

@@ -85,7 +85,7 @@ def sliced() -> dict[str, SourceTables]:
 
 
 def networks() -> SourceTables:
-    """Return interactions of two proteins with all others, channels not known, and two regulations; all made up."""
+    """Return interactions of two proteins with all others, channels not known, two regulations, a set; all made up."""
     proteins = sorted(set(sliced()["genes_human"].nodes["Protein"]["id"].to_pylist()))
     pairs = [(hub, other) for hub in (CD79A[1], TP53[1]) for other in proteins if other != hub]
     n = len(pairs)
@@ -105,9 +105,15 @@ def networks() -> SourceTables:
         "confidence": ["A", "B"],
         "source": ["networks"] * 2,
     }
-    relations = {"INTERACTS_WITH": pa.table(interactions), "TARGETS": pa.table(regulation)}
+    members = {"from": [TP53[0], CD79A[0]], "to": ["pair"] * 2, "source": ["networks"] * 2}
+    relations = {
+        "INTERACTS_WITH": pa.table(interactions),
+        "TARGETS": pa.table(regulation),
+        "MEMBER_OF": pa.table(members),
+    }
+    nodes = {"GeneSet": pa.table({"id": ["pair"], "name": ["A pair"], "source": ["networks"]})}
     origin = Provenance("networks", "Made up", "1", "2026-01-01", "https://example.org", "CC0")
-    return SourceTables({}, relations, origin)
+    return SourceTables(nodes, relations, origin)
 
 
 def as_source(tables: SourceTables, requires: tuple[str, ...] = ()) -> Source:
