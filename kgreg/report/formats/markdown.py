@@ -113,7 +113,14 @@ def _note(rows: pd.DataFrame) -> str:
         f"ranked against {words.get(str(null), null)}" if null else "ranked by the score alone, as there is no null"
     )
     ends = "95 % intervals over the networks" if n > 1 else "no intervals, which one network cannot give"
-    return f"Mean over {plural(n, 'network')} on held-out samples, {ends}; {against}; seed {seed}."
+    shares = (
+        " Stability: share of the networks with the node among the largest scores; P(top): share of bootstrap draws that "
+        "rank it, by z as here, among the best."
+    )
+    return (
+        f"Mean over {plural(n, 'network')} on held-out samples, {ends}; {against}; seed {seed}."
+        f"{shares if 'top_probability' in rows and rows['top_probability'].notna().any() else ''}"
+    )
 
 
 def _together(rows: pd.DataFrame) -> list[str]:
