@@ -114,8 +114,8 @@ def _note(rows: pd.DataFrame) -> str:
     )
     ends = "95 % intervals over the networks" if n > 1 else "no intervals, which one network cannot give"
     shares = (
-        " Stability: share of the networks with the node among the largest scores; P(top): share of bootstrap draws that "
-        "rank it, by z as here, among the best."
+        " Stability: share of the networks with the node among the largest scores; P(top): share of bootstrap draws "
+        "that rank it, by z as here, among the best."
     )
     return (
         f"Mean over {plural(n, 'network')} on held-out samples, {ends}; {against}; seed {seed}."
