@@ -89,7 +89,7 @@ def test_networks_are_loaded_and_asked(folder: Path, knowledge_store_path: Path)
     assert {row["target"] for row in motifs} == {CD79A, SYK}
     assert {row["motif"] for row in regulators} == {row["motif"] for row in motifs}, "CD79A acts in GO:0050853"
     assert of_pathway == regulators, "and in R-HSA-983695"
-    assert {(row["gene"], row["set"], row["label"], row["collection"]) for row in members} == {
+    assert {(row["gene"], row["term"], row["label"], row["collection"]) for row in members} == {
         (CD79A, "mine:ONE", "ONE", "mine"),
         (SYK, "mine:ONE", "ONE", "mine"),
         (LYN, "mine:TWO", "TWO", "mine"),
